@@ -1,0 +1,2 @@
+//! The command line of harden993.
+fn main() {}

@@ -1,0 +1,18 @@
+//! Addresses as numbers: closed ranges over `u32` and `u128`, sets of them, strict text in, canonical text out.
+//!
+//! Everything above this room counts and compares addresses here and nowhere else. [`ipnet`]'s types are met only at the
+//! doors ([`Prefix::to_ipnet`], [`AddrSet::from_ipnets`]).
+
+mod addr;
+mod cuts;
+mod parse;
+mod ranges;
+mod set;
+mod special;
+
+pub use addr::{Addr, Family, Prefix};
+pub use cuts::{Cut, Cuts};
+pub use parse::{Network, ParseError, parse_address, parse_network};
+pub use ranges::{Count, Ranges, Span};
+pub use set::AddrSet;
+pub use special::{Special, no_source, special};

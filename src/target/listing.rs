@@ -1,0 +1,69 @@
+//! What a host printed, in sections, each headed by the command that printed it.
+
+/// The output of one command.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Section {
+    /// The command line that printed it, such as `nft list ruleset`; empty for a file whose command is not known.
+    pub command: String,
+    /// What it printed.
+    pub text: String,
+    /// The number of lines of the file before this text, so that errors name the right line.
+    pub before: u32,
+}
+
+/// All that is known of a host's rules.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Listing {
+    /// The sections, in the order in which they were read.
+    pub sections: Vec<Section>,
+}
+
+/// What heads a section in a capture: a line of its own, followed by the command.
+pub const HEADING: &str = "#harden993-capture: ";
+
+impl Listing {
+    /// One text whose command is not known.
+    pub fn of_text(text: impl Into<String>) -> Self {
+        Self { sections: vec![Section { command: String::new(), text: text.into(), before: 0 }] }
+    }
+
+    /// Splits a capture into its sections; a text without headings is one section.
+    pub fn parse(text: &str) -> Self {
+        if !text.starts_with(HEADING) {
+            return Self::of_text(text);
+        }
+        let mut sections: Vec<Section> = Vec::new();
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            if let Some(command) = line.strip_prefix(HEADING) {
+                sections.push(Section {
+                    command: command.trim_end().to_owned(),
+                    text: String::new(),
+                    before: number as u32 + 1,
+                });
+            } else if let Some(section) = sections.last_mut() {
+                section.text.push_str(line);
+            }
+        }
+        Self { sections }
+    }
+
+    /// The capture that [`Self::parse`] reads.
+    pub fn to_text(&self) -> String {
+        let mut out = String::new();
+        for section in &self.sections {
+            out.push_str(HEADING);
+            out.push_str(&section.command);
+            out.push('\n');
+            out.push_str(&section.text);
+            if !section.text.is_empty() && !section.text.ends_with('\n') {
+                out.push('\n');
+            }
+        }
+        out
+    }
+
+    /// The sections whose command starts with these words.
+    pub fn of<'a>(&'a self, command: &'a str) -> impl Iterator<Item = &'a Section> {
+        self.sections.iter().filter(move |s| s.command.starts_with(command))
+    }
+}

@@ -1,0 +1,149 @@
+//! Targets: the firewalls that a policy can be rendered for. One folder each, with the same doors.
+//!
+//! Nothing outside a target's folder knows its syntax. A fifth target is one folder, its templates and one line in [`ALL`].
+
+mod adapt;
+mod listing;
+mod prove;
+mod template;
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::access::{Access, Question};
+use crate::net::Family;
+use crate::policy::{Digest, Feature, Policy, TargetSettings, TargetSpec};
+use crate::ruleset::Ruleset;
+
+pub use adapt::{Adapted, Refusal, adapt};
+pub use listing::{HEADING, Listing, Section};
+pub use prove::{Disagreement, prove};
+
+/// Every target, in the order in which they are documented.
+pub static ALL: &[&dyn Target] = &[];
+
+/// The target of a name.
+pub fn by_name(name: &str) -> Option<&'static dyn Target> {
+    ALL.iter().copied().find(|t| t.spec().name == name)
+}
+
+/// A feature of a policy that a target does not have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lack {
+    /// The feature.
+    pub feature: Feature,
+    /// Why it cannot be done, as a sentence without a full stop.
+    pub why: String,
+}
+
+/// A policy to be rendered, as the target is to enforce it.
+#[derive(Clone, Debug)]
+pub struct Job<'a> {
+    /// The policy, without what the target leaves out.
+    pub policy: &'a Policy,
+    /// The digest of the policy that the profile asks for.
+    pub digest: Digest,
+    /// The profile's name: `[a-z][a-z0-9-]{0,31}`.
+    pub name: &'a str,
+    /// What the profile says to this target.
+    pub settings: &'a TargetSettings,
+    /// What is done otherwise than asked, each one sentence of fixed words: for the head comment.
+    pub deviations: &'a [String],
+    /// The one family to render, where the target has an output for each.
+    pub family: Option<Family>,
+}
+
+/// The version that head comments name.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A file that a target renders.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct File {
+    /// Its name, without a folder.
+    pub name: String,
+    /// Its content.
+    pub content: String,
+}
+
+/// Why a policy could not be rendered.
+#[derive(Debug, Error)]
+pub enum RenderError {
+    /// A template does not fit what it is given: a defect of harden993.
+    #[error("the template {template} failed: {message}")]
+    Template {
+        /// The template's path below `templates/`.
+        template: &'static str,
+        /// What tera says.
+        message: String,
+    },
+    /// The policy is larger than the target can hold.
+    #[error("{what}")]
+    TooLarge {
+        /// What is too large, and what the bound is.
+        what: String,
+    },
+    /// The output, read back, does not say what the policy says: a defect of harden993.
+    #[error("the rules, read back, do not do what the profile says: {0}")]
+    Disproved(Box<Disagreement>),
+    /// The output could not be read back: a defect of harden993.
+    #[error("the rules could not be read back: {0}")]
+    Unreadable(ReadError),
+}
+
+/// Why a text is no ruleset of a target.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("line {line}: {message}")]
+pub struct ReadError {
+    /// The line, counted from 1.
+    pub line: u32,
+    /// The column, counted from 1 in characters; 0: the whole line.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl ReadError {
+    /// An error about a whole line.
+    pub fn line(line: u32, message: impl Into<String>) -> Self {
+        Self { line, column: 0, message: message.into() }
+    }
+}
+
+/// A firewall that policies are rendered for and rulesets are read from.
+pub trait Target: Sync + fmt::Debug {
+    /// Its name on the command line and in profiles, and the keys of its own that a profile may set.
+    fn spec(&self) -> TargetSpec;
+
+    /// The features that this policy uses and the target does not have. [`adapt()`] turns them into refusals or deviations.
+    fn lacks(&self, policy: &Policy, settings: &TargetSettings) -> Vec<Lack>;
+
+    /// What makes this policy impossible here and cannot be left out, each with the way out.
+    fn refuses(&self, policy: &Policy, settings: &TargetSettings) -> Vec<Refusal>;
+
+    /// What the target does otherwise than the decision table for this policy, whatever it is told: one sentence each, of
+    /// fixed words.
+    fn deviations(&self, policy: &Policy, settings: &TargetSettings) -> Vec<String>;
+
+    /// What the target answers for a policy: the policy's own answer but for the deviations.
+    fn expected(&self, policy: &Policy, _settings: &TargetSettings, question: &Question) -> Access {
+        policy.answer(question)
+    }
+
+    /// The files of a policy. Use [`render()`], which proves them.
+    fn render(&self, job: &Job<'_>) -> Result<Vec<File>, RenderError>;
+
+    /// Whether a text looks like a listing, a rendering or a dump of this firewall.
+    fn recognises(&self, text: &str) -> bool;
+
+    /// Reads listings of a host (or one rendered file) into the one model. What is not modelled becomes unknown; only what
+    /// is truncated or no listing at all is an error.
+    fn read(&self, listing: &Listing) -> Result<Ruleset, ReadError>;
+}
+
+/// Renders a policy and proves, by reading the output back, that it does what the policy says.
+pub fn render(target: &dyn Target, job: &Job<'_>) -> Result<Vec<File>, RenderError> {
+    let files = target.render(job)?;
+    prove(target, job, &files)?;
+    Ok(files)
+}

@@ -1,0 +1,55 @@
+//! The law, asked of one rendering: what is read back answers every question as the policy does.
+
+use std::fmt;
+
+use crate::access::{Difference, Question};
+use crate::ruleset::{Evaluator, Ruleset};
+
+use super::{File, Job, Listing, RenderError, Target};
+
+/// A question on which a rendering and its policy disagree.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Disagreement {
+    /// The question.
+    pub question: Question,
+    /// The first difference: on the left what the policy says, on the right what the rules do.
+    pub difference: Difference,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Difference { sources, left, right } = &self.difference;
+        let cidrs = sources.to_cidrs();
+        let shown = cidrs.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        let more = if cidrs.len() > 5 { format!(" and {} more", cidrs.len() - 5) } else { String::new() };
+        write!(f, "{}: {shown}{more}: the profile says {left}, the rules say {right}", self.question)
+    }
+}
+
+/// Proves a rendering: reads it back and asks every question that the policy can tell apart.
+pub fn prove(target: &dyn Target, job: &Job<'_>, files: &[File]) -> Result<(), RenderError> {
+    for file in files {
+        let ruleset = target.read(&Listing::of_text(file.content.as_str())).map_err(RenderError::Unreadable)?;
+        disprove(target, job, &ruleset).map_or(Ok(()), |d| Err(RenderError::Disproved(Box::new(d))))?;
+    }
+    Ok(())
+}
+
+/// The first question on which a ruleset and a policy disagree.
+fn disprove(target: &dyn Target, job: &Job<'_>, ruleset: &Ruleset) -> Option<Disagreement> {
+    let mut evaluator = Evaluator::new(ruleset);
+    for question in job.policy.questions() {
+        let expected = target.expected(job.policy, job.settings, &question);
+        let found = evaluator.ask(&question);
+        let differences = expected.differences(&found);
+        let ours = differences.into_iter().find(|d| match job.family {
+            None => true,
+            Some(crate::net::Family::V4) => !d.sources.v4.is_empty(),
+            Some(crate::net::Family::V6) => !d.sources.v6.is_empty(),
+        });
+        if let Some(difference) = ours {
+            return Some(Disagreement { question, difference });
+        }
+    }
+    None
+}

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod diagnostic;
+pub mod change;
 pub mod net;
 pub mod policy;
 pub mod profile;

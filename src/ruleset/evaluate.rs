@@ -37,6 +37,12 @@ impl<'r> Evaluator<'r> {
         self.run(q, false).access
     }
 
+    /// As [`Self::ask`], with the translations of packets from outside and the sources that meet each.
+    pub fn ask_with_rewrites(&mut self, q: &Question) -> (Access, Vec<(Rewrite, AddrSet)>) {
+        let evaluation = self.run(q, false);
+        (evaluation.access, evaluation.rewrites)
+    }
+
     /// As [`Self::ask`], and each outcome names the rule that decides it (so that there are more, and smaller, pieces).
     pub fn trace(&mut self, q: &Question) -> Evaluation {
         self.run(q, true)
@@ -123,12 +129,8 @@ impl Evaluator<'_> {
             packet: q.packet,
             original_port: q.port,
             port: Some(q.port),
-            local: match q.path {
-                Path::Forwarded => Some(false),
-                // A destination that is asked about may be routed on; without one the host itself is meant.
-                Path::Input => Some(true),
-                Path::Outside => to.is_none().then_some(true),
-            },
+            // On the way in a destination that is asked about is one of the host's own addresses.
+            local: Some(q.path != Path::Forwarded),
             to,
             translated: false,
             marks_set: sets(|t| matches!(t, Then::SetMark)),
@@ -187,7 +189,7 @@ impl Walk<'_> {
         for (node, spans) in groups {
             let set = Ranges::from_spans(spans);
             let part = if node == Node::ACCEPT {
-                let hooks: &[Hook] = if flow.local == Some(false) { &[Hook::Forward] } else { &[Hook::Input] };
+                let hooks: &[Hook] = &[Hook::Input];
                 self.stages::<A>(hooks, &flow, table)
             } else if let Some(rewrite) = self.d.rewrites(node) {
                 let mut entry = AddrSet::new();

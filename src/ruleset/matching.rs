@@ -29,6 +29,9 @@ pub(super) struct Flow {
     pub(super) untracked: bool,
 }
 
+/// The reason of what is unknown because the question names no destination.
+pub const DESTINATION: &str = "it depends on the destination address";
+
 /// What is settled of a test that does not look at the source.
 enum Settled {
     Yes,
@@ -115,12 +118,10 @@ fn settle<A: Addr>(m: &Match, flow: &Flow) -> Settled {
                 Some(to) if to.ranges::<A>().is_empty() => Settled::No,
                 Some(to) if set.contains_all(to.ranges::<A>()) => Settled::Yes,
                 Some(to) if !set.overlaps(to.ranges::<A>()) => Settled::No,
-                _ => Settled::Unknown("it depends on the destination address".to_owned()),
+                _ => Settled::Unknown(DESTINATION.to_owned()),
             }
         }
-        Match::DestinationLocal => flow
-            .local
-            .map_or_else(|| Settled::Unknown("it depends on the destination address".to_owned()), Settled::from),
+        Match::DestinationLocal => flow.local.map_or_else(|| Settled::Unknown(DESTINATION.to_owned()), Settled::from),
         Match::Interface(patterns) => patterns.iter().any(|p| flow.interface.matches(p)).into(),
         Match::Family(family) => (*family == A::FAMILY).into(),
         Match::Port(ports) => port(ports, flow.port),

@@ -10,4 +10,5 @@ mod matching;
 mod model;
 
 pub use evaluate::{Evaluation, Evaluator, evaluate};
+pub use matching::DESTINATION;
 pub use model::{Chain, ChainId, CtState, Hook, Match, Origin, Ports, Rewrite, Rule, Ruleset, Stage, Then, Within};

@@ -136,9 +136,56 @@ pub trait Target: Sync + fmt::Debug {
     /// Whether a text looks like a listing, a rendering or a dump of this firewall.
     fn recognises(&self, text: &str) -> bool;
 
+    /// The system on which it runs: the rules of all targets of one platform count together there.
+    fn platform(&self) -> Platform;
+
+    /// The commands whose outputs [`Self::read`] takes from a live host, in order. A capture is these outputs, each headed
+    /// by its command.
+    fn observations(&self) -> &'static [Observation];
+
     /// Reads listings of a host (or one rendered file) into the one model. What is not modelled becomes unknown; only what
     /// is truncated or no listing at all is an error.
+    /// Sections that are another target's are passed over; without any of its own the ruleset is empty.
     fn read(&self, listing: &Listing) -> Result<Ruleset, ReadError>;
+
+    /// Whether the ruleset holds anything of ours.
+    fn has_ours(&self, ruleset: &Ruleset) -> bool;
+
+    /// What the ruleset holds of ours, as text to be compared: the printed form of what is read, so that order, counters,
+    /// handles, merged ranges and spellings of versions never show; networks stand one a line. Empty if nothing is ours.
+    fn print(&self, ruleset: &Ruleset) -> String;
+
+    /// A host's ruleset as it would be if ours were replaced by the rendering (an empty one: removed).
+    fn replace_ours(&self, current: &Ruleset, rendered: &Ruleset) -> Ruleset;
+}
+
+/// A family of operating systems.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Platform {
+    /// Linux: nf_tables and the legacy tables.
+    Linux,
+    /// OpenBSD, FreeBSD, macOS.
+    Bsd,
+    /// Windows.
+    Windows,
+}
+
+/// A command that shows what a host has loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Observation {
+    /// The program.
+    pub program: &'static str,
+    /// Its arguments.
+    pub args: &'static [&'static str],
+    /// Whether a host may lack the program, or refuse it for want of kernel support, and is read without it.
+    pub optional: bool,
+}
+
+impl Observation {
+    /// The command line that heads the section.
+    pub fn command(&self) -> String {
+        std::iter::once(self.program).chain(self.args.iter().copied()).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Renders a policy and proves, by reading the output back, that it does what the policy says.

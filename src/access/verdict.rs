@@ -175,6 +175,8 @@ pub enum Refuse {
     Reset,
     /// With an ICMP error (written by others only).
     Icmp,
+    /// In one of these ways, depending on something that is not known (in answers only).
+    Either,
 }
 
 /// Which of our log lines a refusal writes.
@@ -271,6 +273,7 @@ impl fmt::Display for Outcome {
             Verdict::Refuse(Refuse::Drop) => f.write_str("drop")?,
             Verdict::Refuse(Refuse::Reset) => f.write_str("reject")?,
             Verdict::Refuse(Refuse::Icmp) => f.write_str("reject with ICMP")?,
+            Verdict::Refuse(Refuse::Either) => f.write_str("drop or reject")?,
             Verdict::Unknown { because } => write!(f, "unknown ({because})")?,
         }
         if let Some(log) = self.log {

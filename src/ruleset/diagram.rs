@@ -249,9 +249,8 @@ impl Diagrams {
             Shape::Choice { condition, yes, no } => {
                 let ((yes, sent), (no, other)) = (self.settle(yes), self.settle(no));
                 match self.conditions[condition as usize].clone() {
-                    // It does not matter; a log line that may or may not be written is not worth a doubt.
-                    Condition::Unknown { .. } if yes.verdict == no.verdict && sent == other => {
-                        (Outcome { log: yes.log.filter(|l| Some(*l) == no.log), ..no }, sent)
+                    Condition::Unknown { .. } if sent == other && alike(&yes, &no).is_some() => {
+                        (alike(&yes, &no).unwrap_or(no), sent)
                     }
                     Condition::Unknown { because, rule } => {
                         (Outcome { verdict: Verdict::Unknown { because }, log: None, by: Some(rule) }, None)
@@ -265,6 +264,17 @@ impl Diagrams {
     }
 }
 
+/// What two outcomes are together if it does not matter which of them it is: a packet that is refused in one way or the
+/// other is refused, and a log line that may or may not be written is not worth a doubt.
+fn alike(a: &Outcome, b: &Outcome) -> Option<Outcome> {
+    let verdict = match (&a.verdict, &b.verdict) {
+        (x, y) if x == y => x.clone(),
+        (Verdict::Refuse(_), Verdict::Refuse(_)) => Verdict::Refuse(Refuse::Either),
+        _ => return None,
+    };
+    Some(Outcome { verdict, log: a.log.filter(|l| Some(*l) == b.log), by: b.by })
+}
+
 /// What two outcomes are together, of which the first holds within a limit and the second over it.
 fn limit(within: Within, inside: Outcome, over: Outcome) -> Outcome {
     let limits = match within {
@@ -273,8 +283,10 @@ fn limit(within: Within, inside: Outcome, over: Outcome) -> Outcome {
     };
     let unknown =
         |because: &str, by| Outcome { verdict: Verdict::Unknown { because: because.to_owned() }, log: None, by };
+    if let Some(outcome) = alike(&inside, &over) {
+        return outcome;
+    }
     match (&inside.verdict, &over.verdict) {
-        (a, b) if a == b && inside.log == over.log => inside,
         (Verdict::Accept, Verdict::Refuse(how)) => Outcome {
             verdict: Verdict::Limit { limits, over: *how, over_log: over.log },
             log: inside.log,

@@ -390,21 +390,20 @@ impl Walk<'_> {
         if test.as_uniform() == Some(Node::FALL) {
             return test;
         }
-        let action = self.action::<A>(rule, done);
+        let mut action = self.action::<A>(rule, done);
         let d = &mut self.d;
-        let part = match (test.as_uniform(), action.as_uniform()) {
+        if let Some(log) = rule.log {
+            // The line is written before whatever the rule does, but only where it matches.
+            action = memoised(&action, |a| d.logged(log, a));
+        }
+        match (test.as_uniform(), action.as_uniform()) {
             (Some(Node::TRUE), _) => action,
             (_, Some(action)) => memoised(&test, |t| d.when(t, action)),
             _ => {
                 let mut memo = Memo::default();
                 test.zip(&action, |t, a| memo.get((t, a), || d.when(t, a)))
             }
-        };
-        let Some(log) = rule.log else { return part };
-        // The line is written before whatever the rule does, but only where it matches.
-        let line = d.logged(log, Node::FALL);
-        let logged = memoised(&test, |t| d.when(t, line));
-        logged.zip(&part, |l, p| d.then(l, p))
+        }
     }
 
     /// What a rule does to what it matches, as a function of the source.

@@ -8,6 +8,8 @@ mod diagram;
 mod evaluate;
 mod matching;
 mod model;
+#[cfg(test)]
+mod tests;
 
 pub use evaluate::{Evaluation, Evaluator, evaluate};
 pub use matching::DESTINATION;

@@ -5,8 +5,8 @@
 //! `access(read(render(policy)), q) == access(policy, q)`, for every target, every policy and every question q.
 
 pub mod access;
-pub mod diagnostic;
 pub mod change;
+pub mod diagnostic;
 pub mod net;
 pub mod policy;
 pub mod profile;

@@ -289,6 +289,27 @@ impl Ruleset {
         }
     }
 
+    /// Takes in everything that another ruleset of the same host holds.
+    pub fn join(&mut self, other: Self) {
+        let (chains, origins) = (self.chains.len() as u32, self.origins.len() as u32);
+        let shift = |id: ChainId| ChainId(id.0 + chains);
+        self.stages.extend(other.stages.into_iter().map(|s| Stage { chain: shift(s.chain), ..s }));
+        self.chains.extend(other.chains.into_iter().map(|mut chain| {
+            for rule in &mut chain.rules {
+                rule.origin = RuleId(rule.origin.0 + origins);
+                rule.then = match std::mem::replace(&mut rule.then, Then::Continue) {
+                    Then::Jump(id) => Then::Jump(shift(id)),
+                    Then::Goto(id) => Then::Goto(shift(id)),
+                    then => then,
+                };
+            }
+            chain
+        }));
+        self.origins.extend(other.origins);
+        self.digest = self.digest.take().or(other.digest);
+        self.remarks.extend(other.remarks);
+    }
+
     /// Where a rule was read.
     pub fn origin_of(&self, rule: RuleId) -> Option<&Origin> {
         self.origins.get(rule.0 as usize)

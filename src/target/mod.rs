@@ -4,6 +4,7 @@
 
 mod adapt;
 mod listing;
+mod load;
 mod prove;
 mod template;
 
@@ -18,6 +19,7 @@ use crate::ruleset::Ruleset;
 
 pub use adapt::{Adapted, Refusal, adapt};
 pub use listing::{HEADING, Listing, Section};
+pub use load::{LoadError, Loading, Step, Wanted};
 pub use prove::{Disagreement, prove};
 
 /// Every target, in the order in which they are documented.
@@ -155,8 +157,27 @@ pub trait Target: Sync + fmt::Debug {
     /// handles, merged ranges and spellings of versions never show; networks stand one a line. Empty if nothing is ours.
     fn print(&self, ruleset: &Ruleset) -> String;
 
+    /// What a live listing holds of ours as text that [`Self::loading`] can put back; none if nothing is ours.
+    fn snapshot(&self, live: &Listing) -> Result<Option<String>, ReadError>;
+
+    /// How to bring a host with this live listing to what is wanted: a small change as a small change, else as a whole.
+    /// Nothing of anybody else's is touched.
+    fn loading(&self, live: &Listing, wanted: Wanted<'_>, settings: &TargetSettings) -> Result<Loading, LoadError>;
+
     /// A host's ruleset as it would be if ours were replaced by the rendering (an empty one: removed).
     fn replace_ours(&self, current: &Ruleset, rendered: &Ruleset) -> Ruleset;
+}
+
+/// Everything that a host of a platform has loaded, read from one listing: the rules of every target there count.
+///
+/// # Errors
+/// The first section that is truncated or no listing at all.
+pub fn read_host(platform: Platform, listing: &Listing) -> Result<Ruleset, ReadError> {
+    let mut all = Ruleset::default();
+    for target in ALL.iter().filter(|t| t.platform() == platform) {
+        all.join(target.read(listing)?);
+    }
+    Ok(all)
 }
 
 /// A family of operating systems.

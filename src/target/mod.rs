@@ -5,6 +5,7 @@
 mod adapt;
 mod listing;
 mod load;
+pub mod nftables;
 mod prove;
 mod template;
 

@@ -171,8 +171,10 @@ impl Policy {
     /// Whether a question is about a packet that is guarded at all.
     fn guards(&self, q: &Question) -> bool {
         let destination = match (q.path, &q.to, &self.forwarded) {
-            (Path::Outside | Path::Input, ..)
-            | (Path::Forwarded, None, Forwarded::Translated | Forwarded::Routed(_)) => true,
+            (Path::Outside | Path::Input, ..) => true,
+            // A host that has translated a connection knows which way it was opened; what it knows the other way round
+            // is an answer, which goes out.
+            (Path::Forwarded, None, Forwarded::Translated | Forwarded::Routed(_)) => q.packet != Packet::Adopted,
             (Path::Forwarded, Some(to), Forwarded::Routed(nets)) => nets.contains_all(&to.0),
             (Path::Forwarded, ..) => false,
         };

@@ -6,9 +6,13 @@
 
 pub mod access;
 pub mod change;
+pub mod commands;
 pub mod diagnostic;
+pub mod host;
 pub mod net;
 pub mod policy;
 pub mod profile;
+pub mod program;
+pub mod report;
 pub mod ruleset;
 pub mod target;

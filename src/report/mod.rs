@@ -1,0 +1,8 @@
+//! Reports: how what a command says looks, for people and for programs. Only this room prints, and only it knows colour.
+
+mod human;
+mod json;
+mod printer;
+
+pub use human::is_hidden;
+pub use printer::{Look, Printer};

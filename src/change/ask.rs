@@ -79,7 +79,7 @@ impl Scope {
             return vec![interface.clone()];
         }
         let mut named = self.named.clone();
-        rulesets.iter().for_each(|r| named.extend(r.interfaces()));
+        named.extend(rulesets.iter().flat_map(|r| r.interfaces()));
         let other = Interface::Fresh(String::new());
         let mut out = vec![other];
         out.extend(named.iter().map(Pattern::representative));
@@ -251,7 +251,9 @@ fn destinations(rulesets: &[&Ruleset], within: &AddrSet) -> Vec<AddrSet> {
     }
     let mut sets = Vec::new();
     for rule in rulesets.iter().flat_map(|r| &r.chains).flat_map(|c| &c.rules) {
-        rule.matches.iter().for_each(|m| collect(m, &mut sets));
+        for m in &rule.matches {
+            collect(m, &mut sets);
+        }
     }
     sets.dedup();
     if sets.len() > 4 * DESTINATIONS {

@@ -25,11 +25,22 @@ pub struct Effect {
     pub unknown: Vec<Unknown>,
 }
 
+/// One of the lists of an effect.
+type List = fn(&Effect) -> &AddrSet;
+
 impl Effect {
+    /// The lists of an effect by their names in reports.
+    pub const LISTS: [(&'static str, List); 5] = [
+        ("gained", |e| &e.gained),
+        ("lost", |e| &e.lost),
+        ("limited", |e| &e.limited),
+        ("unlimited", |e| &e.unlimited),
+        ("relimited", |e| &e.relimited),
+    ];
+
     /// Whether nobody is affected, as far as can be told.
     pub fn is_empty(&self) -> bool {
-        [&self.gained, &self.lost, &self.limited, &self.unlimited, &self.relimited].iter().all(|s| s.is_empty())
-            && self.unknown.is_empty()
+        Self::LISTS.iter().all(|(_, list)| list(self).is_empty()) && self.unknown.is_empty()
     }
 }
 
@@ -88,12 +99,11 @@ fn change(old: &Outcome, new: &Outcome) -> Option<Change> {
     match (&old.verdict, &new.verdict) {
         (a, b) if a == b => None,
         (Verdict::Unknown { .. }, _) | (_, Verdict::Unknown { .. }) => Some(Change::Unknown),
-        (Verdict::Refuse(_), Verdict::Refuse(_)) => None,
+        (Verdict::Accept, Verdict::Accept) | (Verdict::Refuse(_), Verdict::Refuse(_)) => None,
         (Verdict::Refuse(_), _) => Some(Change::Gained),
         (_, Verdict::Refuse(_)) => Some(Change::Lost),
         (Verdict::Accept, Verdict::Limit { .. }) => Some(Change::Limited),
         (Verdict::Limit { .. }, Verdict::Accept) => Some(Change::Unlimited),
         (Verdict::Limit { limits: a, .. }, Verdict::Limit { limits: b, .. }) => (a != b).then_some(Change::Relimited),
-        (Verdict::Accept, Verdict::Accept) => None,
     }
 }

@@ -3,6 +3,8 @@
 //! Everything that a command wants from outside goes through [`Host`], so a test can give it a [`Recorded`] one.
 
 mod error;
+mod generation;
+mod process;
 mod real;
 mod recorded;
 
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use error::{HostError, Refused};
+pub use process::Lock;
 pub use real::Real;
 pub use recorded::{Node, Recorded};
 
@@ -91,6 +94,14 @@ impl Ran {
         self.code == Some(0)
     }
 
+    /// Whether it failed for want of permission, as the firewall tools say it.
+    pub fn denied(&self) -> bool {
+        let said = String::from_utf8_lossy(&self.stderr);
+        let words =
+            ["Permission denied", "permission denied", "Operation not permitted", "must be root", "Must be root"];
+        !self.success() && words.iter().any(|w| said.contains(w))
+    }
+
     /// Its complaint, for a message: the first lines of standard error, at most 2,000 characters.
     pub fn complaint(&self) -> String {
         String::from_utf8_lossy(&self.stderr).trim().chars().take(2000).collect()
@@ -153,4 +164,27 @@ pub trait Host: fmt::Debug {
 
     /// A path that is absolute and the same for every spelling of the same file.
     fn identity(&self, path: &Path) -> PathBuf;
+
+    /// Removes an empty folder; that it is not there is no error.
+    fn remove_folder(&self, path: &Path) -> Result<(), HostError>;
+
+    /// Takes the lock of a file, which is made if need be; none if another process holds it. It is given back when the
+    /// value is dropped, or with the process.
+    fn lock(&self, path: &Path) -> Result<Option<Lock>, HostError>;
+
+    /// The generation number of the kernel's nf_tables rules, which rises with every commit; none where it cannot be told.
+    fn generation(&self) -> Option<u32>;
+
+    /// Random bytes that nobody can guess.
+    fn random(&self) -> Result<[u8; 16], HostError>;
+
+    /// The path of the running program.
+    fn this_program(&self) -> Result<PathBuf, HostError>;
+
+    /// Starts a program that goes on when this one ends, without a terminal, in `/`. Returns when it has printed a first
+    /// line, which says that it has taken itself out of this session.
+    fn detach(&self, words: &[std::ffi::OsString]) -> Result<(), HostError>;
+
+    /// Waits.
+    fn sleep(&self, time: Duration);
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Instant;
 
-use super::{Host, HostError, Ran, Refused, Run, Stream, Write};
+use super::{Host, HostError, Lock, Ran, Refused, Run, Stream, Write, generation, process};
 
 /// The machine that the program runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -130,6 +130,37 @@ impl Host for Real {
 
     fn identity(&self, path: &Path) -> PathBuf {
         fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+    }
+
+    fn remove_folder(&self, path: &Path) -> Result<(), HostError> {
+        match fs::remove_dir(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(HostError::io(path, e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn lock(&self, path: &Path) -> Result<Option<Lock>, HostError> {
+        process::lock(path)
+    }
+
+    fn generation(&self) -> Option<u32> {
+        generation::read()
+    }
+
+    fn random(&self) -> Result<[u8; 16], HostError> {
+        process::random()
+    }
+
+    fn this_program(&self) -> Result<PathBuf, HostError> {
+        std::env::current_exe().map_err(|e| HostError::io(Path::new("/proc/self/exe"), e))
+    }
+
+    fn detach(&self, words: &[std::ffi::OsString]) -> Result<(), HostError> {
+        process::detach(words)
+    }
+
+    fn sleep(&self, time: std::time::Duration) {
+        std::thread::sleep(time);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Host, HostError, Ran, Refused, Run, Stream, Write};
+use super::{Host, HostError, Lock, Ran, Refused, Run, Stream, Write};
 
 /// What is at a path of a [`Recorded`] host.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -185,4 +185,33 @@ impl Host for Recorded {
         }
         out
     }
+
+    fn remove_folder(&self, path: &Path) -> Result<(), HostError> {
+        self.remove(path)
+    }
+
+    fn lock(&self, _path: &Path) -> Result<Option<Lock>, HostError> {
+        // Nobody else is here.
+        Ok(Some(Lock::default()))
+    }
+
+    fn generation(&self) -> Option<u32> {
+        None
+    }
+
+    fn random(&self) -> Result<[u8; 16], HostError> {
+        Ok([0x99; 16])
+    }
+
+    fn this_program(&self) -> Result<PathBuf, HostError> {
+        Ok(PathBuf::from("/usr/bin/harden993"))
+    }
+
+    fn detach(&self, words: &[std::ffi::OsString]) -> Result<(), HostError> {
+        let (program, args) = words.split_first().ok_or_else(|| HostError::Missing { program: String::new() })?;
+        self.runs.borrow_mut().push(Run::new(program, args));
+        Ok(())
+    }
+
+    fn sleep(&self, _time: std::time::Duration) {}
 }

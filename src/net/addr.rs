@@ -49,10 +49,13 @@ pub trait Addr: Copy + Ord + Hash + Debug + Send + Sync + 'static {
     /// The network mask of a prefix length (0 to [`Self::BITS`]; a larger length is taken as the largest).
     fn mask(len: u8) -> Self;
     /// Bitwise and.
+    #[must_use]
     fn and(self, other: Self) -> Self;
     /// Bitwise or.
+    #[must_use]
     fn or(self, other: Self) -> Self;
     /// Bitwise not.
+    #[must_use]
     fn not(self) -> Self;
     /// The number of trailing zero bits, 0 to [`Self::BITS`].
     fn trailing_zeros(self) -> u8;

@@ -10,11 +10,11 @@ use super::{Addr, AddrSet, Network, Prefix};
 pub enum Special {
     /// Loopback: 127/8 and `::1`.
     Loopback,
-    /// Link-local: 169.254/16 and fe80::/10.
+    /// Link-local: 169.254/16 and `fe80::/10`.
     LinkLocal,
     /// Examples in documentation (RFC 5737, 3849, 9637).
     Documentation,
-    /// Multicast: 224/4 and ff00::/8.
+    /// Multicast: 224/4 and `ff00::/8`.
     Multicast,
     /// IPv4-mapped IPv6, `::ffff:0:0/96`: an IPv4 connection, never seen on the wire as IPv6.
     Mapped,
@@ -81,7 +81,7 @@ pub fn special(network: Network) -> Option<(Special, String)> {
 }
 
 /// The addresses from which no connection can come from outside, and which are therefore outside of every question:
-/// 127/8, 0.0.0.0, 224/4, 255.255.255.255, `::`, `::1`, `::ffff:0:0/96` and ff00::/8 (contract, section 2).
+/// 127/8, 0.0.0.0, 224/4, 255.255.255.255, `::`, `::1`, `::ffff:0:0/96` and `ff00::/8` (contract, section 2).
 pub fn no_source() -> &'static AddrSet {
     static SET: LazyLock<AddrSet> = LazyLock::new(|| AddrSet {
         v4: [(0, 32), (0x7f00_0000, 8), (0xe000_0000, 4), (u32::MAX, 32)]

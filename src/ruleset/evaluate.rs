@@ -1,6 +1,6 @@
 //! A ruleset asked a question: the outcome for every source, with what decides it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::access::{Access, Outcome, OutcomeId, Packet, Path, Question, Verdict};
@@ -221,7 +221,7 @@ impl Walk<'_> {
             };
             let here: Cuts<A, bool> = Cuts::of_set(&set, true, false);
             let part = both(&before, &part, table);
-            out = out.zip(&here.zip(&part, |h, p| h.then_some(p)), |old, new| new.unwrap_or(old));
+            out = out.zip(&here.zip(&part, bool::then_some), |old, new| new.unwrap_or(old));
         }
         out
     }
@@ -275,20 +275,20 @@ impl Walk<'_> {
             Leave(ChainId),
         }
         let mut done: HashMap<ChainId, Cuts<A, Node>> = HashMap::new();
-        let mut entered: HashMap<ChainId, ()> = HashMap::new();
+        let mut entered: HashSet<ChainId> = HashSet::new();
         let mut todo = vec![Visit::Enter(root)];
         // An explicit stack: a hostile ruleset nests ten thousand chains.
         while let Some(visit) = todo.pop() {
             match visit {
                 Visit::Enter(id) => {
-                    if entered.insert(id, ()).is_some() {
+                    if !entered.insert(id) {
                         continue;
                     }
                     let Some(chain) = self.ruleset.chains.get(id.0 as usize) else { continue };
                     todo.push(Visit::Leave(id));
                     for rule in &chain.rules {
                         if let Then::Jump(next) | Then::Goto(next) = rule.then
-                            && !entered.contains_key(&next)
+                            && !entered.contains(&next)
                         {
                             todo.push(Visit::Enter(next));
                         }
@@ -419,17 +419,15 @@ impl Walk<'_> {
                 // It may accept, refuse or go on: whatever follows, the answer is not known.
                 self.d.decided(Decision::Unknown(because.clone()), Some(rule.origin))
             }
-            Then::Jump(next) | Then::Goto(next) => match done.get(next) {
-                Some(cuts) => {
+            Then::Jump(next) | Then::Goto(next) => {
+                if let Some(cuts) = done.get(next) {
                     let goes = matches!(rule.then, Then::Goto(_));
                     let d = &mut self.d;
                     return memoised(cuts, |n| if goes { d.gone(n) } else { d.called(n) });
                 }
-                None => {
-                    let because = "the chains jump in a circle, or to one that is not there".to_owned();
-                    self.d.decided(Decision::Unknown(because), Some(rule.origin))
-                }
-            },
+                let because = "the chains jump in a circle, or to one that is not there".to_owned();
+                self.d.decided(Decision::Unknown(because), Some(rule.origin))
+            }
         };
         Cuts::uniform(node)
     }
@@ -540,7 +538,7 @@ fn pass(first: &Outcome, second: &Outcome) -> Outcome {
     match (&first.verdict, &second.verdict) {
         (Verdict::Refuse(_), _) => first.clone(),
         (_, Verdict::Refuse(_)) => Outcome { log, ..second.clone() },
-        (Verdict::Unknown { .. }, _) => first.clone(),
+        (Verdict::Unknown { .. }, _) => Outcome { log: None, ..first.clone() },
         (_, Verdict::Unknown { .. }) => second.clone(),
         (Verdict::Accept, Verdict::Accept) => {
             // The stage that had something to say about the source is the one that decides.

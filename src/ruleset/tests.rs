@@ -390,13 +390,13 @@ fn chains(chains: u32) -> impl Strategy<Value = Vec<Chain>> {
 fn rulesets(stages: u32) -> impl Strategy<Value = Ruleset> {
     let policies = proptest::collection::vec(any::<bool>(), stages as usize);
     (chains(4), policies).prop_map(|(chains, policies)| {
-        let stages = (0..).zip(policies).map(|(n, refuses)| Stage {
+        let stages = (0u16..).zip(policies).map(|(n, refuses)| Stage {
             name: format!("stage {n}"),
             hook: Hook::Input,
-            priority: n,
+            priority: n.into(),
             family: None,
             nat: false,
-            chain: ChainId(n as u32),
+            chain: ChainId(n.into()),
             policy: if refuses { Then::Refuse(Refuse::Drop) } else { Then::Accept },
             ours: false,
         });

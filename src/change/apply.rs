@@ -1,0 +1,267 @@
+//! A change made: checked, with a way back kept first, loaded, read back, and put back at once if it does not hold.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::host::{Host, Run};
+use crate::target::{Loading, Step, Target, Wanted};
+
+use super::guard;
+use super::plan::side;
+use super::state::{Closure, Confirmed, Entry, Held, Pending, Seen, Side, Stage, State};
+use super::{ChangeError, Effect, Goal, Plan};
+
+/// What is to be done beside the goal itself.
+#[derive(Clone, Debug)]
+pub struct Order<'a> {
+    /// What the journal calls it: `apply`, `remove`, `rollback`, `restore`.
+    pub action: &'a str,
+    /// Who does it.
+    pub by: String,
+    /// The policy digest of the profile.
+    pub digest: Option<String>,
+    /// Whether the port is closed whatever the profile trusts.
+    pub closed: bool,
+    /// Every file of the profile.
+    pub closure: Option<Closure>,
+    /// What is confirmed if it is kept; none: the profile of this very entry.
+    pub confirms: Option<Confirmed>,
+    /// After how many seconds the old rules come back unless somebody confirms.
+    pub confirm: Option<u32>,
+    /// Whether open connections of those who lose access are ended.
+    pub cut: bool,
+    /// The state directory, for the guardian.
+    pub state_dir: &'a std::path::Path,
+}
+
+/// A change that was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Applied {
+    /// The journal entry.
+    pub id: String,
+    /// The entry before it.
+    pub previous: Option<String>,
+    /// How far it has come.
+    pub stage: Stage,
+    /// What a confirmation must name.
+    pub token: Option<String>,
+    /// When the old rules come back.
+    pub confirm_by: Option<String>,
+}
+
+/// The bound on one step of a load, in seconds.
+const SECONDS: u64 = 300;
+
+/// Runs the firewall's own check of a change.
+pub fn check(host: &dyn Host, loading: &Loading) -> Result<(), ChangeError> {
+    loading.check.iter().try_for_each(|step| run(host, step))
+}
+
+/// Makes a planned change. The caller holds the lock, and nothing waits.
+///
+/// # Errors
+/// [`ChangeError::PutBack`] and [`ChangeError::Broken`] if something was changed; with any other nothing was.
+pub fn execute(held: &Held<'_>, plan: &Plan, goal: &Goal<'_>, order: &Order<'_>) -> Result<Applied, ChangeError> {
+    let Held { host, state, lock } = held;
+    let (host, state) = (*host, *state);
+    let loading = plan.loading(goal)?;
+    check(host, &loading)?;
+    let snapshot = way_back(host, plan, goal)?;
+
+    let id = state.new_id()?;
+    let token = guard::token(host, &id)?;
+    let confirm_by =
+        order.confirm.map(|s| (host.now() + Duration::from_secs(s.into())).strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    let confirms = order.confirms.clone().unwrap_or_else(|| Confirmed::Profile {
+        id: id.clone(),
+        target: goal.target.spec().name.to_owned(),
+        closed: order.closed,
+    });
+    let mut entry = Entry {
+        id: id.clone(),
+        at: host.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        by: order.by.clone(),
+        action: order.action.to_owned(),
+        target: goal.target.spec().name.to_owned(),
+        before: plan.old.clone(),
+        after: plan.new.clone(),
+        digest: order.digest.clone(),
+        closed: order.closed,
+        counts: counts(&plan.effects),
+        confirmed: false,
+        stage: Stage::Loaded,
+        confirmed_before: state.confirmed()?,
+        confirms,
+    };
+    let previous = state.entries()?.last().map(|e| e.id.clone());
+    // The way back is on the disk before anything is loaded; the entry itself is what makes it valid.
+    state.set_before(&id, snapshot.as_deref())?;
+    if let Some(closure) = &order.closure {
+        state.set_closure(&id, closure)?;
+    }
+    state.set_entry(&entry)?;
+    let mut pending = Pending {
+        id: id.clone(),
+        waits: false,
+        token: token.clone(),
+        confirm_by: confirm_by.clone(),
+        boot: guard::boot(host),
+        cut: order.cut,
+    };
+    state.set_pending(Some(&pending))?;
+    state.set_seen(None)?;
+    let guardian = match order.confirm {
+        Some(seconds) => {
+            let armed = guard::arm(host, order.state_dir, &id, seconds);
+            Some(armed.or_else(|e| state.set_pending(None).and(Err(e)))?)
+        }
+        None => None,
+    };
+    let stale = plan.live.is_stale(host, goal.target.platform());
+    if !matches!(stale, Ok(false)) {
+        entry.stage = Stage::Planned;
+        state.set_entry(&entry)?;
+        state.set_pending(None)?;
+        stale?;
+        return Err(ChangeError::Stale);
+    }
+
+    let loaded = lock.shared(|| loading.load.iter().try_for_each(|step| run(host, step)));
+    let generation = match loaded.and_then(|()| read_back(host, goal.target, &plan.new)) {
+        Ok(generation) => generation,
+        Err(why) => return Err(undo(held, goal.target, &mut entry, &why.to_string())),
+    };
+    let stage = if guardian.is_some() { Stage::Waiting } else { Stage::Kept };
+    if stage == Stage::Waiting {
+        pending.waits = true;
+        entry.stage = Stage::Waiting;
+        state.set_entry(&entry)?;
+        state.set_pending(Some(&pending))?;
+    } else {
+        keep(host, state, &mut entry, generation)?;
+    }
+    let waits = guardian.is_some();
+    Ok(Applied { id, previous, stage, token: waits.then_some(token), confirm_by })
+}
+
+/// A loaded change is the confirmed state from now on. The generation number is that at which it was seen to be loaded.
+pub(super) fn keep(
+    host: &dyn Host,
+    state: &State<'_>,
+    entry: &mut Entry,
+    generation: Option<u32>,
+) -> Result<(), ChangeError> {
+    entry.stage = Stage::Kept;
+    entry.confirmed = true;
+    state.set_confirmed(&entry.confirms)?;
+    state.set_entry(entry)?;
+    state.set_pending(None)?;
+    remember(host, state, generation)?;
+    state.prune()
+}
+
+/// Remembers at which generation number the host was seen to be right, so that the timer need not list anything until
+/// somebody writes; none: it was not seen.
+pub fn remember(host: &dyn Host, state: &State<'_>, generation: Option<u32>) -> Result<(), ChangeError> {
+    let seen = generation.map(|generation| Seen {
+        generation,
+        boot: guard::boot(host),
+        day: host.now().strftime("%Y-%m-%d").to_string(),
+    });
+    state.set_seen(seen.as_ref())
+}
+
+/// What is loaded now as it could be put back, if the firewall itself says that it could.
+fn way_back(host: &dyn Host, plan: &Plan, goal: &Goal<'_>) -> Result<Option<String>, ChangeError> {
+    let no_way = |why: String| ChangeError::NoWayBack { why };
+    let snapshot = goal.target.snapshot(&plan.live.listing)?;
+    let Some(text) = &snapshot else {
+        return if plan.old.print.is_none() {
+            Ok(None)
+        } else {
+            Err(no_way("our own objects could not be taken from the listing".to_owned()))
+        };
+    };
+    let back = Goal { wanted: Wanted::Snapshot(text), ..goal.clone() };
+    let read = Plan::of(plan.live.clone(), &back).map_err(|e| no_way(e.to_string()))?;
+    if read.new.print != plan.old.print {
+        return Err(no_way("the snapshot does not read as what is loaded".to_owned()));
+    }
+    let loading = goal.target.loading(&plan.live.listing, Wanted::Snapshot(text), goal.settings)?;
+    check(host, &loading).map_err(|e| no_way(e.to_string()))?;
+    Ok(snapshot)
+}
+
+/// Holds what is loaded against what it was to be; the generation number of what was seen.
+fn read_back(host: &dyn Host, target: &'static dyn Target, wanted: &Side) -> Result<Option<u32>, ChangeError> {
+    let (live, found) = side(host, target)?;
+    if found == *wanted { Ok(live.generation) } else { Err(ChangeError::NotAsRendered) }
+}
+
+/// Puts back what was loaded before an entry, and says how that went.
+pub(super) fn undo(held: &Held<'_>, target: &'static dyn Target, entry: &mut Entry, why: &str) -> ChangeError {
+    let (host, state) = (held.host, held.state);
+    let why = why.to_owned();
+    match put_back(held, target, entry) {
+        Ok(changed) => {
+            entry.stage = Stage::Restored;
+            // The journal and the pending file follow what is loaded; that they could not be written is said by the next command.
+            let noted = state.set_entry(entry).and_then(|()| state.set_pending(None));
+            match (changed, noted) {
+                (false, Ok(())) => ChangeError::NotLoaded { why },
+                (_, Ok(())) => ChangeError::PutBack { why },
+                (_, Err(e)) => {
+                    ChangeError::PutBack { why: format!("{why} (and the journal could not be written: {e})") }
+                }
+            }
+        }
+        Err(undo) => {
+            entry.stage = Stage::Broken;
+            let undo = match state.set_entry(entry) {
+                Ok(()) => undo.to_string(),
+                Err(e) => format!("{undo} (and the journal could not be written: {e})"),
+            };
+            let loaded = match side(host, target) {
+                Ok((_, Side { print: None, .. })) => "nothing of harden993".to_owned(),
+                Ok((_, Side { digest: Some(digest), .. })) => {
+                    format!("rules of the policy {digest}, perhaps not all of them")
+                }
+                Ok(_) => "rules of harden993 without a digest".to_owned(),
+                Err(e) => format!("not known ({e})"),
+            };
+            ChangeError::Broken { why, undo, loaded }
+        }
+    }
+}
+
+/// Brings back what was loaded before an entry; whether anything had to be changed for it.
+fn put_back(held: &Held<'_>, target: &'static dyn Target, entry: &Entry) -> Result<bool, ChangeError> {
+    let (host, state) = (held.host, held.state);
+    let (live, found) = side(host, target)?;
+    if found.print == entry.before.print {
+        return Ok(false);
+    }
+    let before = state.before(&entry.id)?;
+    let wanted = before.as_deref().map_or(Wanted::Absent, Wanted::Snapshot);
+    let loading = target.loading(&live.listing, wanted, &crate::policy::TargetSettings::default())?;
+    held.lock.shared(|| loading.load.iter().try_for_each(|step| run(host, step)))?;
+    let (_, found) = side(host, target)?;
+    if found.print == entry.before.print { Ok(true) } else { Err(ChangeError::NotAsBefore) }
+}
+
+fn run(host: &dyn Host, step: &Step) -> Result<(), ChangeError> {
+    let run = Run::new(&step.program, &step.args).input(step.input.as_bytes()).time(Duration::from_secs(SECONDS));
+    let ran = host.run(&run)?;
+    if ran.success() { Ok(()) } else { Err(ChangeError::Refused { command: run.to_string(), ran }) }
+}
+
+/// The numbers of addresses of an effect, by list and family.
+fn counts(effects: &[Effect]) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut out = BTreeMap::new();
+    for (name, pick) in Effect::LISTS {
+        let set = effects.iter().fold(crate::net::AddrSet::new(), |all, e| all.union(pick(e)));
+        let families = [("ipv4", set.v4.count()), ("ipv6", set.v6.count())];
+        out.insert(name.to_owned(), families.map(|(f, n)| (f.to_owned(), n.to_string())).into());
+    }
+    out
+}

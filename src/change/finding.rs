@@ -1,0 +1,189 @@
+//! Findings: what an administrator must know about a host beside the change itself, each with a code that stays.
+
+use std::net::IpAddr;
+
+use crate::access::{Outcome, Path, Verdict};
+use crate::net::{Addr as _, AddrSet};
+use crate::policy::{Forwarded, Policy};
+use crate::ruleset::{Evaluator, Ruleset, Then};
+use crate::target::{ALL, Platform};
+
+use super::{Answer, Asked, Scope, Verified, ask};
+
+/// How much a finding matters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Severity {
+    /// Good to know.
+    Note,
+    /// It may hurt somebody.
+    Warning,
+    /// The host does not do what the profile says.
+    Error,
+}
+
+impl Severity {
+    /// The word of reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Something that was found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// A name that stays: `missing`, `excess`, `unknown`, `published-unguarded`, `two-targets`, `untracked`, `remark`,
+    /// `caller`.
+    pub code: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What was found, as a sentence without a full stop.
+    pub message: String,
+    /// The rule that it is about.
+    pub rule: Option<String>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// The targets of a platform of which a ruleset holds objects of ours.
+pub fn holders(platform: Platform, ruleset: &Ruleset) -> Vec<&'static str> {
+    let targets = ALL.iter().filter(|t| t.platform() == platform && t.has_ours(ruleset));
+    targets.map(|t| t.spec().name).collect()
+}
+
+/// What is to be said of a host as it is (or will be) for a policy, with what was verified of it.
+pub fn findings(policy: &Policy, platform: Platform, ruleset: &Ruleset, verified: &[Verified]) -> Vec<Finding> {
+    let mut out = Vec::new();
+    let asked = answers(policy, ruleset);
+    for v in verified {
+        let answer = asked.iter().find(|a| a.asked == v.asked);
+        let rule = |set: &AddrSet, wanted: fn(&Outcome) -> bool| answer.and_then(|a| deciding(ruleset, a, set, wanted));
+        if !v.missing.is_empty() {
+            out.push(Finding {
+                code: "missing",
+                severity: Severity::Error,
+                message: format!("{}: trusted, but refused: {}", place(&v.asked), some(&v.missing)),
+                rule: rule(&v.missing, |o| matches!(o.verdict, Verdict::Refuse(_))),
+                help: Some("let the port through in that rule, or take it away".to_owned()),
+            });
+        }
+        let published = v.asked.path == Path::Forwarded && policy.forwarded == Forwarded::No;
+        if published && answer.is_some_and(|a| a.accesses.iter().any(|x| !x.reachable().is_empty())) {
+            out.push(Finding {
+                code: "published-unguarded",
+                severity: Severity::Error,
+                message: format!(
+                    "{}: a rule sends the port to another address, past what the profile guards",
+                    place(&v.asked)
+                ),
+                rule: None,
+                help: Some("write `forwarded = true` under `[service]`".to_owned()),
+            });
+        }
+        if !v.excess.is_empty() {
+            out.push(Finding {
+                code: "excess",
+                severity: Severity::Error,
+                message: format!("{}: not trusted, but reachable: {}", place(&v.asked), some(&v.excess)),
+                rule: rule(&v.excess, |o| matches!(o.verdict, Verdict::Accept | Verdict::Limit { .. })),
+                help: None,
+            });
+        }
+        for unknown in &v.unknown {
+            out.push(Finding {
+                code: "unknown",
+                severity: Severity::Warning,
+                message: format!(
+                    "{}: cannot be told for {}: {}",
+                    place(&v.asked),
+                    some(&unknown.sources.0),
+                    unknown.because
+                ),
+                rule: unknown.rule.clone(),
+                help: None,
+            });
+        }
+    }
+    out.extend(of_host(platform, ruleset));
+    if policy.has_limits() {
+        let notrack = ruleset.chains.iter().flat_map(|c| &c.rules).find(|r| r.then == Then::NoTrack);
+        out.extend(notrack.map(|rule| Finding {
+            code: "untracked",
+            severity: Severity::Warning,
+            message: "a rule exempts connections from tracking; those are not counted by limits".to_owned(),
+            rule: ruleset.origin_of(rule.origin).map(ToString::to_string),
+            help: None,
+        }));
+    }
+    out
+}
+
+/// What is to be said of a host whatever the policy.
+pub fn of_host(platform: Platform, ruleset: &Ruleset) -> Vec<Finding> {
+    let mut out = Vec::new();
+    let holders = holders(platform, ruleset);
+    if holders.len() > 1 {
+        out.push(Finding {
+            code: "two-targets",
+            severity: Severity::Warning,
+            message: format!("objects of harden993 are loaded in {}; all of them count", holders.join(" and ")),
+            rule: None,
+            help: Some("run `harden993 remove --target NAME` for the one that is not wanted".to_owned()),
+        });
+    }
+    out.extend(ruleset.remarks.iter().map(|remark| Finding {
+        code: "remark",
+        severity: Severity::Note,
+        message: remark.clone(),
+        rule: None,
+        help: None,
+    }));
+    out
+}
+
+/// What is to be said to whoever is connected from an address and would lose it by a change.
+pub fn caller(ip: IpAddr, port: u16, loses: bool) -> Option<Finding> {
+    loses.then(|| Finding {
+        code: "caller",
+        severity: Severity::Warning,
+        message: format!("you are connected from {ip}, which can open no new connection to port {port} afterwards"),
+        rule: None,
+        help: Some("use `--confirm SECONDS`, so that the old rules come back by themselves".to_owned()),
+    })
+}
+
+fn answers(policy: &Policy, ruleset: &Ruleset) -> Vec<Answer> {
+    ask(&[ruleset], &Scope::of_policy(policy))
+}
+
+/// The rule that decides for the first of some sources.
+fn deciding(ruleset: &Ruleset, answer: &Answer, set: &AddrSet, wanted: fn(&Outcome) -> bool) -> Option<String> {
+    let first = set.v4.spans().first().map(|s| s.first.ip());
+    let ip = first.or_else(|| set.v6.spans().first().map(|s| s.first.ip()))?;
+    let evaluation = Evaluator::new(ruleset).trace(&answer.question);
+    let outcome = evaluation.access.at(ip);
+    let by = outcome.by.filter(|_| wanted(outcome))?;
+    ruleset.origin_of(by).map(ToString::to_string)
+}
+
+/// How a message names a question.
+fn place(asked: &Asked) -> String {
+    let forwarded = if asked.path == Path::Forwarded { " (forwarded)" } else { "" };
+    let by = asked.interface.as_ref().map(|i| format!(" by {i}")).unwrap_or_default();
+    let to = asked.to.as_ref().map(|t| format!(" to {}", t.join(", "))).unwrap_or_default();
+    format!("port {}{forwarded}{by}{to}", asked.port)
+}
+
+/// The first few prefixes of a set, and how many more there are.
+fn some(set: &AddrSet) -> String {
+    let v4 = set.v4.prefixes().map(|p| p.to_string());
+    let mut prefixes = v4.chain(set.v6.prefixes().map(|p| p.to_string()));
+    let shown: Vec<String> = prefixes.by_ref().take(3).collect();
+    match prefixes.count() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

@@ -1,0 +1,101 @@
+//! The guardian: a process of its own that puts the old rules back unless somebody confirms the new ones in time.
+//!
+//! It is armed before anything is loaded. Where systemd runs it is a transient unit, so that the end of a login cannot take
+//! it along; elsewhere it is a process in a session of its own. It waits by the clock that nobody can set.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::host::{Host, Run};
+use crate::target;
+
+use super::ChangeError;
+use super::apply::undo;
+use super::plan::fingerprint;
+use super::state::State;
+
+/// How often the guardian looks whether it is still needed.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How long the guardian tries to get the lock from a command that hangs, before it goes on trying more slowly.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the guardian came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Watch {
+    /// Somebody confirmed, or put back, or applied anew.
+    NotNeeded,
+    /// The time was over, and the old rules are back.
+    PutBack,
+}
+
+/// The boot that the machine is in; empty where it does not say.
+pub(super) fn boot(host: &dyn Host) -> String {
+    let id = host.read(Path::new("/proc/sys/kernel/random/boot_id"), 200);
+    id.ok().and_then(|b| String::from_utf8(b).ok()).map(|t| t.trim().to_owned()).unwrap_or_default()
+}
+
+/// A word that only who saw this apply knows, so that a late confirmation cannot bless the next one.
+pub(super) fn token(host: &dyn Host, id: &str) -> Result<String, ChangeError> {
+    let random = host.random()?;
+    let mut token = fingerprint(&format!("{random:?} {id}"));
+    token.truncate(16);
+    Ok(token)
+}
+
+/// Starts the guardian of an apply.
+pub(super) fn arm(host: &dyn Host, state_dir: &Path, id: &str, seconds: u32) -> Result<(), ChangeError> {
+    let program = host.this_program()?;
+    let state_dir = host.identity(state_dir);
+    let words = [
+        program.clone().into_os_string(),
+        "guard".into(),
+        "--state-dir".into(),
+        state_dir.into_os_string(),
+        "--seconds".into(),
+        seconds.to_string().into(),
+        id.into(),
+    ];
+    if host.exists(Path::new("/run/systemd/system")) {
+        let unit = format!("--unit=harden993-guardian-{id}");
+        let head = ["--quiet", "--collect", "--no-block", unit.as_str(), "--"].map(std::ffi::OsString::from);
+        let run = Run::new("systemd-run", head.into_iter().chain(words.clone()));
+        // Without a system manager that answers (a container), the process of its own does as well.
+        if host.run(&run).is_ok_and(|ran| ran.success()) {
+            return Ok(());
+        }
+    }
+    host.detach(&words)?;
+    Ok(())
+}
+
+/// Waits, and puts the old rules back if nobody confirms: the whole life of the guardian.
+pub fn watch(host: &dyn Host, state: &State<'_>, id: &str, seconds: u32) -> Result<Watch, ChangeError> {
+    let end = Instant::now() + Duration::from_secs(seconds.into());
+    while Instant::now() < end {
+        if state.pending()?.is_none_or(|p| p.id != id) {
+            return Ok(Watch::NotNeeded);
+        }
+        host.sleep(TICK.min(end.saturating_duration_since(Instant::now())));
+    }
+    let asked = Instant::now();
+    let held = loop {
+        match state.lock() {
+            Err(ChangeError::Locked) => {
+                host.sleep(if asked.elapsed() < PATIENCE { TICK } else { 10 * TICK });
+            }
+            other => break other?,
+        }
+    };
+    // Whoever held the lock may have confirmed or undone it.
+    if state.pending()?.is_none_or(|p| p.id != id) {
+        return Ok(Watch::NotNeeded);
+    }
+    let Some(mut entry) = state.entry(id)? else { return Ok(Watch::NotNeeded) };
+    let target = target::by_name(&entry.target)
+        .ok_or_else(|| ChangeError::NothingThere(format!("there is no target `{}`", entry.target.escape_debug())))?;
+    match undo(&held, target, &mut entry, "nobody confirmed in time") {
+        ChangeError::PutBack { .. } | ChangeError::NotLoaded { .. } => Ok(Watch::PutBack),
+        broken => Err(broken),
+    }
+}

@@ -1,0 +1,102 @@
+//! The plan: what is loaded, what is wanted, what the difference is as text and as addresses, and how to load it.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::host::Host;
+use crate::policy::TargetSettings;
+use crate::ruleset::Ruleset;
+use crate::target::{Listing, Loading, Target, Wanted};
+
+use super::state::Side;
+use super::text::unified;
+use super::{ChangeError, Effect, Live, Scope, effect};
+
+/// What is to be loaded, and for whom the effect is told.
+#[derive(Clone, Debug)]
+pub struct Goal<'a> {
+    /// The target.
+    pub target: &'static dyn Target,
+    /// What is to stand in the place of our objects.
+    pub wanted: Wanted<'a>,
+    /// What the profile says to the target.
+    pub settings: &'a TargetSettings,
+    /// The connections whose effect is told.
+    pub scope: &'a Scope,
+}
+
+/// A difference between a host and a goal.
+#[derive(Debug)]
+pub struct Plan {
+    /// The host as it was read.
+    pub live: Live,
+    /// The host as it will be.
+    pub after: Ruleset,
+    /// What of ours is loaded.
+    pub old: Side,
+    /// What of ours is to be loaded.
+    pub new: Side,
+    /// Whether loading would change anything.
+    pub changed: bool,
+    /// The unified diff; empty if nothing of the rules changes.
+    pub text: String,
+    /// The effect.
+    pub effects: Vec<Effect>,
+}
+
+impl Plan {
+    /// Compares a host, or a listing of one, with a goal.
+    pub fn of(live: Live, goal: &Goal<'_>) -> Result<Self, ChangeError> {
+        let target = goal.target;
+        let rendered = read_wanted(target, goal.wanted)?;
+        let (loaded, wanted) = (target.print(&live.ruleset), target.print(&rendered));
+        // Other targets of the platform may carry a digest too: the one that counts is this target's.
+        let digest = target.read(&live.listing)?.digest;
+        let side = |print: &str, digest: Option<String>| Side {
+            print: (!print.is_empty()).then(|| fingerprint(print)),
+            digest,
+        };
+        let (old, new) = (side(&loaded, digest), side(&wanted, rendered.digest.clone()));
+        let changed = old != new;
+        let after = target.replace_ours(&live.ruleset, &rendered);
+        let effects = if changed { effect(&live.ruleset, &after, goal.scope) } else { Vec::new() };
+        Ok(Self { text: unified(&loaded, &wanted), after, old, new, changed, effects, live })
+    }
+
+    /// How the host is brought to the goal.
+    pub fn loading(&self, goal: &Goal<'_>) -> Result<Loading, ChangeError> {
+        Ok(goal.target.loading(&self.live.listing, goal.wanted, goal.settings)?)
+    }
+}
+
+/// What of ours a host has loaded now, to be held against what was to be loaded.
+pub fn side(host: &dyn Host, target: &dyn Target) -> Result<(Live, Side), ChangeError> {
+    let live = Live::read(host, target.platform())?;
+    let print = target.print(&live.ruleset);
+    let digest = target.read(&live.listing)?.digest;
+    Ok((live, Side { print: (!print.is_empty()).then(|| fingerprint(&print)), digest }))
+}
+
+/// What is wanted, as it reads.
+fn read_wanted(target: &dyn Target, wanted: Wanted<'_>) -> Result<Ruleset, ChangeError> {
+    let mut out = Ruleset::default();
+    match wanted {
+        Wanted::Absent => {}
+        Wanted::Snapshot(text) => out = target.read(&Listing::parse(text))?,
+        Wanted::Rendering(_, files) => {
+            for file in files {
+                out.join(target.read(&Listing::of_text(file.content.as_str()))?);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// SHA-256 of a text, as 64 hexadecimal digits.
+pub(super) fn fingerprint(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut out, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            out.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+        out
+    })
+}

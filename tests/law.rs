@@ -1,0 +1,220 @@
+//! The law: what is rendered and read back answers every question as the policy does, for every target; and a rendering
+//! that somebody changed does not.
+#![allow(clippy::print_stdout)] // what was counted is shown with `--nocapture`
+
+#[path = "support/mutants.rs"]
+mod mutants;
+#[path = "support/policies.rs"]
+mod policies;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Instant;
+
+use harden993::access::{Access, Interface, Packet, Path, Question};
+use harden993::net::{Addr, AddrSet};
+use harden993::policy::{Class, Draft, Feature, Limit, Policy, TargetSettings};
+use harden993::ruleset::Evaluator;
+use harden993::target::{self, Adapted, File, Job, Listing, ReadError, Target, adapt};
+
+use mutants::{Kind, Mutant, mutants};
+use policies::Dice;
+
+/// Everything of a target that a profile can choose: each combination of its keys' values.
+fn variants(target: &dyn Target) -> Vec<TargetSettings> {
+    let degrade: BTreeSet<Feature> = Feature::ALL.into();
+    let mut out = vec![TargetSettings { degrade, ..TargetSettings::default() }];
+    for (key, values) in target.spec().keys {
+        let with = |s: &TargetSettings, value: &str| {
+            let mut s = s.clone();
+            s.choices.insert((*key).to_owned(), value.to_owned());
+            s
+        };
+        out = out.iter().flat_map(|s| values.iter().map(|v| with(s, v))).collect();
+    }
+    out
+}
+
+/// A policy as a target enforces it.
+struct Case<'a> {
+    target: &'a dyn Target,
+    settings: &'a TargetSettings,
+    adapted: Adapted,
+    digest: harden993::policy::Digest,
+}
+
+impl<'a> Case<'a> {
+    /// None if the target cannot do this policy at all, whatever may be left out.
+    fn new(target: &'a dyn Target, settings: &'a TargetSettings, policy: &Policy) -> Option<Self> {
+        let asked = Feature::ALL.into();
+        let adapted = adapt(target, policy, &asked, settings).ok()?;
+        Some(Self { target, settings, adapted, digest: policy.digest() })
+    }
+
+    fn files(&self) -> Vec<File> {
+        let job = Job {
+            policy: &self.adapted.policy,
+            digest: self.digest,
+            name: "generated",
+            settings: self.settings,
+            deviations: &self.adapted.deviations,
+            family: None,
+        };
+        let name = self.target.spec().name;
+        self.target.render(&job).unwrap_or_else(|e| panic!("{name}: {e}\n{:?}", self.adapted.policy))
+    }
+
+    /// The first question that a text answers otherwise than the policy.
+    fn broken(&self, text: &str) -> Result<Option<String>, ReadError> {
+        let ruleset = self.target.read(&Listing::of_text(text))?;
+        let mut evaluator = Evaluator::new(&ruleset);
+        for question in self.adapted.policy.questions() {
+            let expected = self.target.expected(&self.adapted.policy, self.settings, &question);
+            let found = evaluator.ask(&question);
+            if let Some(d) = expected.differences(&found).first() {
+                return Ok(Some(format!("{question}: {}: expected {}, found {}", d.sources, d.left, d.right)));
+            }
+        }
+        // Loading again what is loaded must be known as such.
+        Ok((ruleset.digest != Some(self.digest.to_string())).then(|| format!("the digest {:?}", ruleset.digest)))
+    }
+}
+
+/// The random policies of a test: every twentieth has lists of thousands of networks.
+fn policies(seed: u64, count: u64) -> impl Iterator<Item = Policy> {
+    (0..count).map(move |i| policies::draft(&mut Dice::new(seed + i), i % 100 == 17).lower())
+}
+
+#[test]
+fn what_is_rendered_and_read_back_answers_as_the_policy_does() {
+    for target in target::ALL {
+        let (start, name) = (Instant::now(), target.spec().name);
+        let settings = variants(*target);
+        let (mut done, mut questions) = (0, 0);
+        for (i, policy) in policies(1_000_000, 1500).enumerate() {
+            let settings = &settings[i % settings.len()];
+            let Some(case) = Case::new(*target, settings, &policy) else { continue };
+            done += 1;
+            questions += case.adapted.policy.questions().len();
+            for file in case.files() {
+                let broken = case
+                    .broken(&file.content)
+                    .unwrap_or_else(|e| panic!("{name} cannot read itself: {e}\n{}", file.content));
+                assert_eq!(broken, None, "{name} {:?}, policy {i}:\n{}", settings.choices, file.content);
+            }
+        }
+        assert!(done > 1000, "{name} can render only {done} of the policies");
+        println!("{name}: {done} policies, {questions} questions, {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_changed_rendering_is_caught() {
+    for target in target::ALL {
+        let (start, name) = (Instant::now(), target.spec().name);
+        let settings = variants(*target);
+        let mut counts: BTreeMap<Kind, (u32, u32)> = BTreeMap::new();
+        let mut survivors: Vec<(Kind, String)> = Vec::new();
+        for (i, policy) in policies(2_000_000, 600).enumerate().filter(|(i, _)| i % 100 != 17) {
+            let mut dice = Dice::new(i as u64);
+            let settings = &settings[i % settings.len()];
+            let Some(case) = Case::new(*target, settings, &policy) else { continue };
+            for file in case.files() {
+                for Mutant { kind, what, text } in mutants(&file.content, 12, &mut dice) {
+                    let (tried, caught) = counts.entry(kind).or_default();
+                    *tried += 1;
+                    if matches!(case.broken(&text), Ok(None)) {
+                        survivors.push((kind, format!("policy {i}: {what}")));
+                    } else {
+                        *caught += 1;
+                    }
+                }
+            }
+        }
+        println!("{name}: (tried, caught) {counts:?} in {:?}", start.elapsed());
+        for (kind, what) in &survivors {
+            println!("survived: {kind:?} {what}");
+        }
+    }
+}
+
+/// What a draft says of one source, worked out entry by entry.
+fn class_of(draft: &Draft, interface: &Interface, source: IpAddr) -> Class {
+    if draft.blocked.contains(source) {
+        return Class::Blocked;
+    }
+    let holds = |via: &[harden993::access::Pattern]| via.is_empty() || via.iter().any(|p| interface.matches(p));
+    let limits: Vec<Option<Limit>> =
+        draft.grants.iter().filter(|g| holds(&g.via) && g.sources.contains(source)).map(|g| g.limit).collect();
+    match limits.split_first() {
+        None => Class::Refused,
+        Some((first, rest)) => Class::Trusted(rest.iter().fold(*first, |a, b| Limit::largest(a, *b))),
+    }
+}
+
+/// Every first and last address of a draft's networks and their neighbours.
+fn edges(draft: &Draft) -> BTreeSet<IpAddr> {
+    fn of<A: Addr>(sets: &[&AddrSet], out: &mut BTreeSet<IpAddr>) {
+        for span in sets.iter().flat_map(|s| s.ranges::<A>().spans()) {
+            let around = [span.first.prev(), Some(span.first), Some(span.last), span.last.next()];
+            out.extend(around.into_iter().flatten().map(Addr::ip));
+        }
+    }
+    let sets: Vec<&AddrSet> = draft.grants.iter().map(|g| &g.sources).chain([&draft.blocked]).collect();
+    let mut out = BTreeSet::new();
+    of::<u32>(&sets, &mut out);
+    of::<u128>(&sets, &mut out);
+    out
+}
+
+#[test]
+fn a_policy_says_of_every_source_what_its_draft_says() {
+    for seed in 0..600 {
+        let draft = policies::draft(&mut Dice::new(3_000_000 + seed), false);
+        let policy = draft.clone().lower();
+        let edges = edges(&draft);
+        let names = ["eth0", "eth1", "eth7", "wg0", "wg1", "wg9", "wg-office", "wg-home", "ppp0"];
+        for interface in names.map(Interface::parse) {
+            let q = Question { path: Path::Input, port: draft.ports[0], interface, to: None, packet: Packet::Opening };
+            let answer = policy.answer(&q);
+            for source in &edges {
+                let expected = if policy.covers(&q.interface) {
+                    let family = if source.is_ipv4() { harden993::net::Family::V4 } else { harden993::net::Family::V6 };
+                    policy.decide(class_of(&draft, &q.interface, *source), Packet::Opening, family)
+                } else {
+                    harden993::access::Verdict::Accept.into()
+                };
+                assert_eq!(*answer.at(*source), expected, "{q}, {source}, draft {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_order_of_a_draft_does_not_matter() {
+    for seed in 0..600 {
+        let draft = policies::draft(&mut Dice::new(4_000_000 + seed), false);
+        let mut other = draft.clone();
+        other.grants.reverse();
+        other.ports.reverse();
+        other.interfaces.reverse();
+        // An entry twice is the entry once.
+        other.grants.extend(draft.grants.first().cloned());
+        let (one, two) = (draft.lower(), other.lower());
+        assert_eq!(one.digest(), two.digest(), "draft {seed}");
+        assert_eq!(one, two, "draft {seed}");
+    }
+}
+
+#[test]
+fn a_closed_policy_accepts_nobody() {
+    for policy in policies(5_000_000, 200) {
+        let closed = policy.closed();
+        for q in policy.questions().iter().filter(|q| q.packet == Packet::Opening && closed.ports.contains(&q.port)) {
+            let answer = closed.answer(q);
+            if policy.answer(q) != Access::uniform(harden993::access::Verdict::Accept) {
+                assert!(answer.reachable().is_empty(), "{q}");
+            }
+        }
+    }
+}

@@ -3,11 +3,14 @@
 //! A command is added by its file and one line in the list below: the file holds a type of the line's name that implements
 //! [`Verb`]. Nothing here prints; what a report looks like is decided in [`crate::report`].
 
+mod asking;
 mod cli;
+mod current;
 mod exit;
 mod failure;
 mod options;
 mod page;
+mod shape;
 mod verb;
 
 pub use cli::Cli;
@@ -20,6 +23,8 @@ pub use verb::{Context, Note, Report, Shown, Verb};
 use verb::verbs;
 
 verbs! {
+    capture: Capture,
     completions: Completions,
     man: Man,
+    reach: Reach,
 }

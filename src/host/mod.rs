@@ -165,6 +165,9 @@ pub trait Host: fmt::Debug {
     /// A path that is absolute and the same for every spelling of the same file.
     fn identity(&self, path: &Path) -> PathBuf;
 
+    /// The operating system by Rust's name for it: `linux`, `openbsd`, `freebsd`, `macos`, `windows`.
+    fn system(&self) -> &str;
+
     /// Removes an empty folder; that it is not there is no error.
     fn remove_folder(&self, path: &Path) -> Result<(), HostError>;
 

@@ -132,6 +132,10 @@ impl Host for Real {
         fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
     }
 
+    fn system(&self) -> &str {
+        std::env::consts::OS
+    }
+
     fn remove_folder(&self, path: &Path) -> Result<(), HostError> {
         match fs::remove_dir(path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(HostError::io(path, e)),

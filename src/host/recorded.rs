@@ -25,6 +25,8 @@ pub enum Node {
 pub struct Recorded {
     /// What is at each absolute path.
     pub nodes: RefCell<BTreeMap<PathBuf, Node>>,
+    /// The operating system.
+    pub system: &'static str,
     /// The environment.
     pub vars: BTreeMap<String, String>,
     /// The clock.
@@ -46,6 +48,7 @@ impl Default for Recorded {
     fn default() -> Self {
         Self {
             nodes: RefCell::default(),
+            system: "linux",
             vars: BTreeMap::new(),
             now: Cell::new(jiff::Timestamp::constant(1_768_478_400, 0)),
             terminals: BTreeSet::new(),
@@ -184,6 +187,10 @@ impl Host for Recorded {
             }
         }
         out
+    }
+
+    fn system(&self) -> &str {
+        self.system
     }
 
     fn remove_folder(&self, path: &Path) -> Result<(), HostError> {

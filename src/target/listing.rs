@@ -1,5 +1,7 @@
 //! What a host printed, in sections, each headed by the command that printed it.
 
+use super::Observation;
+
 /// The output of one command.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Section {
@@ -20,6 +22,26 @@ pub struct Listing {
 
 /// What heads a section in a capture: a line of its own, followed by the command.
 pub const HEADING: &str = "#harden993-capture: ";
+
+/// The sh script that takes these observations, each under its heading. It fails if a command fails that a host must have.
+pub fn capture_script(observations: &[&Observation]) -> String {
+    let mut out = String::from(
+        "#!/bin/sh\n# Prints the rules of this host in the form that `harden993 --current` reads.\n\
+         set -u\nLC_ALL=C; export LC_ALL\nPATH=$PATH:/usr/sbin:/sbin; export PATH\n",
+    );
+    for observation in observations {
+        // Programs and arguments are constants of this source: letters, digits, dashes and blanks.
+        let command = observation.command();
+        let head = format!("echo '{HEADING}{command}'");
+        let program = observation.program;
+        out.push_str(&if observation.optional {
+            format!("if command -v {program} >/dev/null 2>&1; then\n\t{head}\n\t{command} 2>/dev/null || :\nfi\n")
+        } else {
+            format!("{head}\n{command} || exit 3\n")
+        });
+    }
+    out
+}
 
 impl Listing {
     /// One text whose command is not known.

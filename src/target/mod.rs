@@ -19,7 +19,7 @@ use crate::policy::{Digest, Feature, Policy, TargetSettings, TargetSpec};
 use crate::ruleset::Ruleset;
 
 pub use adapt::{Adapted, Refusal, adapt};
-pub use listing::{HEADING, Listing, Section};
+pub use listing::{HEADING, Listing, Section, capture_script};
 pub use load::{LoadError, Loading, Step, Wanted};
 pub use prove::{Disagreement, prove};
 
@@ -150,6 +150,16 @@ pub trait Target: Sync + fmt::Debug {
     /// is truncated or no listing at all is an error.
     /// Sections that are another target's are passed over; without any of its own the ruleset is empty.
     fn read(&self, listing: &Listing) -> Result<Ruleset, ReadError>;
+
+    /// Whether a host with this listing is one on which rules are better loaded through this target than through the next
+    /// one of its platform.
+    fn prefers(&self, live: &Listing) -> bool;
+
+    /// The script that takes the observations on a host without harden993, where it is more than running them one after
+    /// the other.
+    fn capture_script(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Whether the ruleset holds anything of ours.
     fn has_ours(&self, ruleset: &Ruleset) -> bool;

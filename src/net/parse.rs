@@ -125,7 +125,9 @@ pub fn parse_network(text: &[u8]) -> Result<Network, ParseError> {
     }
     if let Some(dash) = text.iter().position(|b| *b == b'-') {
         let (first, last) = (&text[..dash], &text[dash + 1..]);
-        if !first.first().is_some_and(u8::is_ascii_hexdigit) || !first.iter().any(|b| b".:".contains(b)) {
+        if !first.first().is_some_and(|b| b.is_ascii_hexdigit() || *b == b':')
+            || !first.iter().any(|b| b".:".contains(b))
+        {
             return parse_address(text);
         }
         return match (parse_address(first)?, parse_address(last)?) {
@@ -289,6 +291,7 @@ mod tests {
         assert_eq!(ok("2001:DB8:0::/48"), "2001:db8::/48");
         assert_eq!(ok("64:ff9b::192.0.2.1"), "64:ff9b::c000:201");
         assert_eq!(ok("2001:db8::1-2001:db8::2"), "2001:db8::1-2001:db8::2");
+        assert_eq!(ok("::2-2001:db8::"), "::2-2001:db8::");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod load;
 pub mod nftables;
 mod prove;
 mod template;
+mod windows;
 
 use std::fmt;
 
@@ -24,7 +25,7 @@ pub use load::{LoadError, Loading, Step, Wanted};
 pub use prove::{Disagreement, prove};
 
 /// Every target, in the order in which they are documented.
-pub static ALL: &[&dyn Target] = &[];
+pub static ALL: &[&dyn Target] = &[&windows::Windows];
 
 /// The target of a name.
 pub fn by_name(name: &str) -> Option<&'static dyn Target> {

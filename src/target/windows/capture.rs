@@ -12,7 +12,7 @@ use crate::target::ReadError;
 use super::address::{self, List};
 use super::lower::{NetworkProfile, Selected, lower};
 use super::read::{digest, source};
-use super::{Action, GROUP};
+use super::{Action, GROUP, render as rendered};
 
 /// The version of the format.
 const SCHEMA: u64 = 1;
@@ -34,7 +34,7 @@ struct Capture {
     rules: Vec<RuleEntry>,
 }
 
-/// A network profile, with the cmdlets' words: True, False, NotConfigured, Allow, Block.
+/// A network profile, with the cmdlets' words: True, False, `NotConfigured`, Allow, Block.
 #[derive(Deserialize)]
 struct ProfileEntry {
     name: String,
@@ -165,11 +165,8 @@ impl<'de> Deserialize<'de> for Words {
     }
 }
 
-/// Reads a capture.
-///
-/// # Errors
-/// A text that is cut off, that is no such object, or that is of another version.
-pub(super) fn read(text: &str) -> Result<Ruleset, ReadError> {
+/// The object itself.
+fn parse(text: &str) -> Result<Capture, ReadError> {
     let capture: Capture = serde_json::from_str(text).map_err(|e| {
         let message = e.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
@@ -183,6 +180,15 @@ pub(super) fn read(text: &str) -> Result<Ruleset, ReadError> {
         let message = format!("the capture has the schema {}; this version reads {SCHEMA}", capture.schema);
         return Err(ReadError::line(1, message));
     }
+    Ok(capture)
+}
+
+/// Reads a capture.
+///
+/// # Errors
+/// A text that is cut off, that is no such object, or that is of another version.
+pub(super) fn read(text: &str) -> Result<Ruleset, ReadError> {
+    let capture = parse(text)?;
     let mut remarks = Vec::new();
     if !capture.policy_store.eq_ignore_ascii_case("ActiveStore") {
         remarks.push(format!(
@@ -403,4 +409,75 @@ fn any_of(known: Match, unknown: Vec<String>) -> Match {
         return known;
     }
     Match::Any(std::iter::once(known).chain(unknown.into_iter().map(Match::Unknown)).collect())
+}
+
+/// Our own rules as the script can make them again.
+pub(super) struct Ours {
+    /// The rules.
+    pub(super) rules: Vec<rendered::Rule>,
+    /// The interfaces of all of them.
+    pub(super) interfaces: Vec<String>,
+    /// The digest of the policy that they say they are.
+    pub(super) digest: Option<String>,
+}
+
+/// Our own rules of a capture, in the order in which the script creates them.
+///
+/// # Errors
+/// What [`read`] does not take, and a rule of ours that tests what we never test: somebody changed it.
+pub(super) fn ours(text: &str) -> Result<Ours, ReadError> {
+    let capture = parse(text)?;
+    let mut ours: Vec<&RuleEntry> = capture.rules.iter().filter(|r| is_ours(r)).collect();
+    ours.sort_by_key(|r| (!r.enabled.is("True"), !r.action.is("Allow")));
+    let interfaces = ours.first().map_or_else(Words::default, |r| r.interface.clone());
+    let rules: Option<Vec<rendered::Rule>> =
+        ours.iter().map(|r| (r.interface == interfaces).then(|| plain(r)).flatten()).collect();
+    let message = "a rule of the group harden993 was changed by somebody, so it could not be put back as it is";
+    Ok(Ours {
+        rules: rules.ok_or_else(|| ReadError::line(1, message))?,
+        interfaces: if interfaces.is_any() { Vec::new() } else { interfaces.0 },
+        digest: digest(ours.iter().filter_map(|r| r.description.as_deref())),
+    })
+}
+
+/// A rule that tests nothing but TCP, ports, interfaces and known addresses.
+fn plain(entry: &RuleEntry) -> Option<rendered::Rule> {
+    let mut scope = Vec::new();
+    let list = remote(entry);
+    let narrowed = [
+        &entry.remote_port,
+        &entry.dynamic_target,
+        &entry.local_address,
+        &entry.program,
+        &entry.package,
+        &entry.service,
+        &entry.interface_type,
+        &entry.local_user,
+        &entry.remote_user,
+        &entry.remote_machine,
+        &entry.owner,
+    ];
+    let authenticated = !(entry.authentication.is_any() || entry.authentication.is("NotRequired"));
+    if narrowed.iter().any(|w| !w.is_any())
+        || authenticated
+        || profiles(&entry.profile).is_some()
+        || !(entry.protocol.is("TCP") || entry.protocol.is("6"))
+        || !list.unknown.is_empty()
+    {
+        return None;
+    }
+    Some(rendered::Rule {
+        name: entry.name.clone(),
+        display_name: entry.display_name.clone(),
+        description: entry.description.clone().unwrap_or_default(),
+        enabled: entry.enabled.is("True"),
+        action: action(entry, &mut scope).filter(|a| *a != Action::Bypass)?,
+        ports: entry.local_port.0.iter().map(|w| w.parse().ok()).collect::<Option<Vec<u16>>>()?,
+        addresses: match (list.any, list.known.v4.is_empty(), list.known.v6.is_empty()) {
+            (true, _, _) => rendered::ANY.to_owned(),
+            (_, false, true) => rendered::addresses(list.known.v4.spans()),
+            (_, true, false) => rendered::addresses(list.known.v6.spans()),
+            _ => return None,
+        },
+    })
 }

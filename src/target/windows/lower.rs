@@ -169,7 +169,7 @@ impl Builder<'_> {
         for run in chosen.chunk_by(|a, b| self.rules[*a].scope == self.rules[*b].scope) {
             let scope = self.rules[run[0]].scope.clone();
             let alone = run.len() == 1;
-            let inner = if alone { chain } else { ruleset.chain(section_name(action, ours)) };
+            let inner = if alone { chain } else { ruleset.chain(format!("part of {}", section_name(action, ours))) };
             for i in run {
                 let source = self.rules[*i].source.clone();
                 let matches = if alone { scope.iter().cloned().chain([source]).collect() } else { vec![source] };

@@ -7,7 +7,9 @@ mod address;
 mod capture;
 mod chunk;
 mod literal;
+mod load;
 mod lower;
+mod ours;
 mod read;
 mod render;
 mod script;
@@ -16,7 +18,10 @@ use crate::access::{Access, Outcome, Question, Refuse, Verdict};
 use crate::policy::{Class, Feature, Forwarded, Policy, TargetSettings, TargetSpec};
 use crate::ruleset::Ruleset;
 
-use super::{File, Job, Lack, Listing, ReadError, Refusal, RenderError, Target};
+use super::{
+    File, Job, Lack, Listing, LoadError, Loading, Observation, Platform, ReadError, Refusal, RenderError, Target,
+    Wanted,
+};
 
 /// The Windows target.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +33,7 @@ const GROUP: &str = "harden993";
 /// What a rule does with what it matches.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 enum Action {
-    /// Lets in, even against a Block: only peers that IPsec has authenticated.
+    /// Lets in, even against a Block: only peers that `IPsec` has authenticated.
     Bypass,
     /// Keeps out.
     Block,
@@ -122,5 +127,33 @@ impl Target for Windows {
 
     fn read(&self, listing: &Listing) -> Result<Ruleset, ReadError> {
         read::read(listing)
+    }
+
+    fn platform(&self) -> Platform {
+        Platform::Windows
+    }
+
+    fn observations(&self) -> &'static [Observation] {
+        load::observations()
+    }
+
+    fn has_ours(&self, ruleset: &Ruleset) -> bool {
+        ours::has_ours(ruleset)
+    }
+
+    fn print(&self, ruleset: &Ruleset) -> String {
+        ours::print(ruleset)
+    }
+
+    fn snapshot(&self, live: &Listing) -> Result<Option<String>, ReadError> {
+        load::snapshot(live)
+    }
+
+    fn loading(&self, _live: &Listing, wanted: Wanted<'_>, _settings: &TargetSettings) -> Result<Loading, LoadError> {
+        load::loading(wanted)
+    }
+
+    fn replace_ours(&self, current: &Ruleset, rendered: &Ruleset) -> Ruleset {
+        ours::replace_ours(current, rendered)
     }
 }

@@ -6,7 +6,7 @@ use crate::access::Pattern;
 use crate::net::AddrSet;
 use crate::policy::Digest;
 use crate::ruleset::{Match, Origin, Ports, Ruleset, Then};
-use crate::target::{Listing, ReadError};
+use crate::target::{Listing, ReadError, Section};
 
 use super::address::{self, List};
 use super::lower::{NetworkProfile, Selected, lower};
@@ -15,7 +15,7 @@ use super::script::{self, Script, Value};
 use super::{Action, GROUP, capture};
 
 /// A text without the byte order mark that Windows likes to put before it.
-fn unmarked(text: &str) -> &str {
+pub(super) fn unmarked(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
@@ -25,10 +25,17 @@ pub(super) fn recognises(text: &str) -> bool {
     script::recognises(text) || capture::recognises(text)
 }
 
-/// Reads the first section that is one of the two.
+/// Reads the first section that is one of the two; without any, the ruleset is empty. A single text that nobody says to be
+/// anything else is an error.
 pub(super) fn read(listing: &Listing) -> Result<Ruleset, ReadError> {
-    let Some(section) = listing.sections.iter().find(|s| recognises(&s.text)).or(listing.sections.first()) else {
-        return Err(ReadError::line(1, "there is nothing to read"));
+    let Some(section) = listing.sections.iter().find(|s| recognises(&s.text)) else {
+        return match &listing.sections[..] {
+            [Section { command, .. }] if command.is_empty() => Err(ReadError::line(
+                1,
+                "this is neither a capture of a Windows host nor a script that harden993 rendered",
+            )),
+            _ => Ok(Ruleset::default()),
+        };
     };
     let text = unmarked(&section.text);
     let read = if script::recognises(text) { rendered(text) } else { capture::read(text) };

@@ -3,7 +3,8 @@
 use sha2::{Digest as _, Sha256};
 use tera::Context;
 
-use crate::net::{Ranges, Span};
+use crate::access::Pattern;
+use crate::net::{Addr, Ranges, Span};
 use crate::policy::Policy;
 use crate::target::{File, Job, RenderError, VERSION};
 
@@ -15,35 +16,53 @@ use super::{Action, script};
 /// The name of the rendered file.
 const FILE: &str = "harden993.ps1";
 
+/// What stands before the addresses on a line.
+const INDENT: &str = "            ";
+
+/// The list that is every address.
+pub(super) const ANY: &str = "            'Any'";
+
 /// How long a line of addresses is at most.
 const WIDTH: usize = 110;
 
 /// One rule, as the script's data has it.
-struct Rule {
-    name: String,
-    display_name: String,
-    description: String,
-    enabled: bool,
-    action: Action,
-    ports: Vec<u16>,
+pub(super) struct Rule {
+    pub(super) name: String,
+    pub(super) display_name: String,
+    pub(super) description: String,
+    pub(super) enabled: bool,
+    pub(super) action: Action,
+    pub(super) ports: Vec<u16>,
     /// The entries as literals, separated by commas, over several lines.
-    addresses: String,
+    pub(super) addresses: String,
 }
 
 /// The script of a policy.
 pub(super) fn render(job: &Job<'_>) -> Result<Vec<File>, RenderError> {
+    let interfaces: Vec<&str> = job.policy.interfaces.iter().map(Pattern::text).collect();
+    let content = fill(job.name, &job.digest.to_string(), job.deviations, &interfaces, rules(job))?;
+    Ok(vec![File { name: FILE.to_owned(), content }])
+}
+
+/// The script that brings a host to these rules.
+pub(super) fn fill(
+    name: &str,
+    digest: &str,
+    deviations: &[String],
+    interfaces: &[&str],
+    rules: Vec<Rule>,
+) -> Result<String, RenderError> {
     let mut context = Context::new();
     context.insert("version", VERSION);
-    context.insert("name", job.name);
-    context.insert("digest", &job.digest.to_string());
-    context.insert("deviations", job.deviations);
-    context.insert("name_literal", &literal(job.name));
-    context.insert("digest_literal", &literal(&job.digest.to_string()));
-    context.insert("interfaces_literal", &list(job.policy.interfaces.iter().map(|p| p.text())));
-    let rules: Vec<tera::Value> = rules(job).into_iter().map(to_value).collect();
+    context.insert("name", name);
+    context.insert("digest", digest);
+    context.insert("deviations", deviations);
+    context.insert("name_literal", &literal(name));
+    context.insert("digest_literal", &literal(digest));
+    context.insert("interfaces_literal", &list(interfaces.iter().copied()));
+    let rules: Vec<tera::Value> = rules.into_iter().map(to_value).collect();
     context.insert_value("rules", tera::Value::from(rules));
-    let text = script::TEMPLATE.fill(&context)?;
-    Ok(vec![File { name: FILE.to_owned(), content: text.replace('\n', "\r\n") }])
+    Ok(script::TEMPLATE.fill(&context)?.replace('\n', "\r\n"))
 }
 
 fn to_value(rule: Rule) -> tera::Value {
@@ -74,7 +93,7 @@ fn rules(job: &Job<'_>) -> Vec<Rule> {
     family::<u128>(job, Action::Block, ports, &trusted.v6.complement(), &mut out);
     if policy.close_plaintext {
         let name = name(job, Action::Block, "any", &[IMAP], "Any");
-        out.push(rule(job, Action::Block, "all", &[IMAP], name, "            'Any'".to_owned()));
+        out.push(rule(job, Action::Block, "all", &[IMAP], name, ANY.to_owned()));
     }
     out.push(marker(job));
     out
@@ -145,8 +164,7 @@ fn name(job: &Job<'_>, action: Action, kind: &str, ports: &[u16], addresses: &st
 }
 
 /// The entries of a rule as literals, several a line.
-fn addresses<A: Nameable>(spans: &[Span<A>]) -> String {
-    const INDENT: &str = "            ";
+pub(super) fn addresses<A: Addr>(spans: &[Span<A>]) -> String {
     let mut out = String::with_capacity(spans.len() * 32);
     let mut line = 0;
     for (i, span) in spans.iter().enumerate() {

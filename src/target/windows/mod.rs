@@ -137,6 +137,15 @@ impl Target for Windows {
         load::observations()
     }
 
+    fn prefers(&self, _live: &Listing) -> bool {
+        // There is no other one of its platform.
+        true
+    }
+
+    fn capture_script(&self) -> Option<&'static str> {
+        Some(load::CAPTURE)
+    }
+
     fn has_ours(&self, ruleset: &Ruleset) -> bool {
         ours::has_ours(ruleset)
     }

@@ -52,6 +52,13 @@ impl Problem {
         Self { code, message: message.into(), place: None, labels: Vec::new(), help: None, fix: None }
     }
 
+    /// The same problem in other words.
+    #[must_use]
+    pub fn say(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     /// The same problem at a place.
     #[must_use]
     pub fn at(mut self, file: FileId, span: Range<usize>) -> Self {

@@ -154,10 +154,12 @@ fn mask_error<A>(fault: PrefixFault<A>, network: fn(Span<A>) -> Network) -> Pars
 
 fn prefix<A: Addr>(addr: A, len: &[u8]) -> Result<Span<A>, PrefixFault<A>> {
     let fault = || {
-        PrefixFault::Other(if len.contains(&b'.') {
-            ParseError::NetMask
-        } else if len.contains(&b'-') {
+        PrefixFault::Other(if len.contains(&b'-') {
             ParseError::MixedRange
+        } else if len.iter().any(|b| !b.is_ascii_digit() && *b != b'.') {
+            ParseError::NotAnAddress
+        } else if len.contains(&b'.') {
+            ParseError::NetMask
         } else {
             ParseError::PrefixLength { max: A::BITS }
         })
@@ -313,6 +315,8 @@ mod tests {
         assert!(matches!(err("10.0.0.1/8"), ParseError::HostBits { masked } if masked.to_string() == "10.0.0.0/8"));
         assert!(matches!(err("10.0.0.9-10.0.0.1"), ParseError::Backwards { .. }));
         assert_eq!(err("10.0.0.1-::1"), ParseError::MixedRange);
+        assert_eq!(err("10.0.0.0/24-10.0.1.0/24"), ParseError::MixedRange);
+        assert_eq!(err("10.0.0.0/24 10.0.1.0/24"), ParseError::NotAnAddress);
         for text in [
             "1:2",
             ":::",

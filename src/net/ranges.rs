@@ -239,8 +239,19 @@ impl<A: Addr> Ranges<A> {
         })
     }
 
+    /// Whether the set and a span have an address in common.
+    pub fn overlaps_span(&self, span: Span<A>) -> bool {
+        let i = self.0.partition_point(|s| s.last < span.first);
+        self.0.get(i).is_some_and(|s| s.first <= span.last)
+    }
+
     /// Whether the two sets have an address in common.
     pub fn overlaps(&self, other: &Self) -> bool {
+        let (few, many) = if self.0.len() < other.0.len() { (self, other) } else { (other, self) };
+        // A few spans are looked up in many; two sets of about one size are walked together.
+        if few.0.len() < many.0.len() / 32 {
+            return few.0.iter().any(|s| many.overlaps_span(*s));
+        }
         let (mut i, mut j) = (0, 0);
         while let (Some(a), Some(b)) = (self.0.get(i), other.0.get(j)) {
             if a.first.max(b.first) <= a.last.min(b.last) {
@@ -296,6 +307,7 @@ mod tests {
             prop_assert_eq!(a.complement().complement(), a.clone());
             prop_assert_eq!(a.prefixes().collect::<Ranges<u32>>(), a.clone());
             prop_assert_eq!(a.overlaps(&b), !a.intersect(&b).is_empty());
+            prop_assert_eq!(b.spans().iter().any(|s| a.overlaps_span(*s)), a.overlaps(&b));
             prop_assert_eq!(a.contains_all(&b), b.minus(&a).is_empty());
             for w in a.spans().windows(2) {
                 prop_assert!(w[0].last.next().unwrap() < w[1].first);

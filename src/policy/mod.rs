@@ -11,4 +11,4 @@ pub use build::{Draft, Grant};
 pub use digest::Digest;
 pub use feature::{Asked, Feature, TargetSettings, TargetSpec};
 pub use model::{Class, ClassId, Forwarded, Limit, LogPolicy, Partition, Policy, Zone};
-pub use provenance::{Provenance, Source, SourceKind};
+pub use provenance::{Line, Provenance, ProvenanceDraft, Source, SourceKind};

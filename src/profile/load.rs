@@ -5,10 +5,19 @@ use std::path::PathBuf;
 
 use jiff::civil::Date;
 
+use crate::access::Pattern;
 use crate::diagnostic::{Files, Problem};
 use crate::policy::{Asked, Policy, Provenance, TargetSettings, TargetSpec};
 
 use super::Store;
+use super::checks::checks;
+use super::draft::draft;
+use super::include::gather;
+use super::merge::merge;
+use super::overlap::overlaps;
+use super::roster::Enroll;
+use super::sheet::{Spot, TargetKeys};
+use super::sink::Sink;
 
 /// Where a profile comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,30 +78,46 @@ impl Loaded {
 /// Reads a profile and everything that it names, and lowers it to a policy.
 ///
 /// Never fails: what is wrong stands in [`Loaded::problems`], all of it.
+///
+/// ```
+/// use harden993::profile::{Disk, Options, Origin, load};
+/// let text = b"schema = 1\nname = \"office\"\n[[trusted]]\nname = \"berlin\"\nnetworks = [\"10.0.0.1/8\"]".to_vec();
+/// let options = Options { today: jiff::civil::date(2026, 11, 25), specs: &[] };
+/// let loaded = load(&Origin::Text { text, dir: ".".into() }, &options, &Disk);
+/// assert!(loaded.policy.is_none());
+/// assert_eq!(loaded.problems.iter().find(|p| p.is_error()).unwrap().fix.as_deref(), Some("10.0.0.0/8"));
+/// ```
 pub fn load(origin: &Origin, options: &Options<'_>, store: &impl Store) -> Loaded {
-    let _ = (options.today, options.specs);
     let mut files = Files::default();
-    let mut problems = Vec::new();
-    match origin {
-        Origin::Text { text, dir } => {
-            files.add("<stdin>".to_owned(), dir.join("<stdin>"), Some(text.clone()));
-        }
-        Origin::File(path) => {
-            let content = store.read(path);
-            if let Err(e) = &content {
-                problems.push(Problem::new(&crate::diagnostic::codes::SYNTAX, e.to_string()));
-            }
-            files.add(path.display().to_string(), path.clone(), content.ok());
-        }
+    let mut sink = Sink::default();
+    let gathered = gather(origin, options.specs, store, &mut files, &mut sink);
+    let known = !gathered.sheets.is_empty();
+    let mut merged = merge(gathered.sheets);
+    let entries = std::mem::take(&mut merged.entries);
+    let roster = Enroll::new(options.today, store, &mut files, &mut sink).all(entries);
+    if known {
+        checks(&merged, &roster, options, !gathered.broken && !roster.broken, &mut sink);
+        overlaps(&roster, &files, &mut sink);
     }
+    let (draft, asked) = draft(&merged, &roster, &mut sink);
     Loaded {
-        name: String::new(),
-        description: None,
-        policy: None,
-        asked: Asked::new(),
-        targets: BTreeMap::new(),
-        provenance: Provenance::default(),
-        problems,
+        name: merged.values.name.map(|n| n.value).unwrap_or_default(),
+        description: merged.values.description.map(|d| d.value),
+        policy: (!sink.has_errors()).then(|| draft.lower()),
+        asked,
+        targets: merged.values.targets.into_iter().map(|(name, keys)| (name.to_owned(), settings(keys))).collect(),
+        provenance: roster.provenance,
+        problems: sink.finish(&merged.allow),
         files,
+    }
+}
+
+/// What a profile says to one target.
+fn settings(keys: TargetKeys) -> TargetSettings {
+    let plain = |list: Spot<Vec<Spot<Pattern>>>| list.value.into_iter().map(|p| p.value).collect();
+    TargetSettings {
+        degrade: keys.degrade.unwrap_or_default().into_iter().collect(),
+        interfaces: keys.interfaces.map(plain),
+        choices: keys.choices.into_iter().map(|(key, word)| (key.to_owned(), word.to_owned())).collect(),
     }
 }

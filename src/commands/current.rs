@@ -188,7 +188,7 @@ pub(super) fn failure(error: ChangeError) -> Failure {
         ChangeError::NothingThere(_) => (Exit::Finding, Code::Argument),
         _ => (Exit::Host, Code::Host),
     };
-    Failure { exit, code, message: error.to_string(), help }
+    Failure { exit, code, message: error.to_string(), help, problems: None }
 }
 
 /// A section as [`Target::recognises`] judges it: by its command where it has one.

@@ -3,6 +3,7 @@
 use crate::host::HostError;
 
 use super::Exit;
+use super::problems::Problems;
 
 /// What kind of failure, by a name that scripts can rely on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -52,17 +53,26 @@ pub struct Failure {
     pub message: String,
     /// What to do, in the same form.
     pub help: Option<String>,
+    /// What is wrong with the profile, if that is the reason.
+    pub problems: Option<Box<Problems>>,
 }
 
 impl Failure {
     /// A failure that ends with [`Exit::Wrong`].
     pub fn wrong(code: Code, message: impl Into<String>) -> Self {
-        Self { exit: Exit::Wrong, code, message: message.into(), help: None }
+        Self { exit: Exit::Wrong, code, message: message.into(), help: None, problems: None }
     }
 
     /// A failure that ends with [`Exit::Host`].
     pub fn host(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Host, code: Code::Host, message: message.into(), help: None }
+        Self { exit: Exit::Host, code: Code::Host, message: message.into(), help: None, problems: None }
+    }
+
+    /// The same failure with what is wrong with the profile.
+    #[must_use]
+    pub fn problems(mut self, problems: Problems) -> Self {
+        self.problems = Some(Box::new(problems));
+        self
     }
 
     /// The same failure with what to do.

@@ -10,6 +10,8 @@ mod exit;
 mod failure;
 mod options;
 mod page;
+mod problems;
+mod profile;
 mod shape;
 mod verb;
 
@@ -18,13 +20,19 @@ pub use exit::Exit;
 pub use failure::{Code, Failure};
 pub use options::{Color, Format, Options};
 pub use page::{Block, Line, Page, Role, Text};
+pub use problems::Problems;
 pub use verb::{Context, Note, Report, Shown, Verb};
 
 use verb::verbs;
 
 verbs! {
+    init: Init,
+    check: Check,
+    explain: Explain,
+    networks: Networks,
+    render: Render,
+    reach: Reach,
     capture: Capture,
     completions: Completions,
     man: Man,
-    reach: Reach,
 }

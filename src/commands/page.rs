@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::problems::Problems;
+
 /// What a piece of text means.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Role {
@@ -85,18 +87,20 @@ impl<T: fmt::Display> From<T> for Line {
 }
 
 /// A part of a page.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub enum Block {
     /// A line.
     Line(Line),
     /// Rows whose cells stand in columns.
     Table(Vec<Vec<Line>>),
+    /// Problems of a profile, each with its marked source.
+    Problems(Problems),
     /// Text that is printed as it is, byte for byte: a rendering, a list, a page of a manual.
     Verbatim(String),
 }
 
 /// What a report says to people.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Page {
     /// Its parts, from the top.
     pub blocks: Vec<Block>,
@@ -122,6 +126,14 @@ impl Page {
     /// Adds rows whose cells stand in columns.
     pub fn table(&mut self, rows: Vec<Vec<Line>>) -> &mut Self {
         self.blocks.push(Block::Table(rows));
+        self
+    }
+
+    /// Adds problems, each with its marked source.
+    pub fn problems(&mut self, problems: Problems) -> &mut Self {
+        if !problems.list.is_empty() {
+            self.blocks.push(Block::Problems(problems));
+        }
         self
     }
 

@@ -2,27 +2,44 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use crate::access::Path;
 use crate::change::{Asked, Finding, Severity, Unknown};
-use crate::net::AddrSet;
+use crate::net::{Addr, AddrSet, Prefix};
 
 use super::{Line, Page, Role};
 
-/// A set of networks as sorted minimal prefixes; null where a summary leaves lists out.
-#[derive(Clone, Debug, Serialize)]
-#[serde(transparent)]
-pub(super) struct Networks(pub(super) Vec<String>);
+/// A set of networks as sorted minimal prefixes. They are written one by one, so that a million of them need no list.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Networks(pub(super) AddrSet);
 
 impl From<&AddrSet> for Networks {
     fn from(set: &AddrSet) -> Self {
-        Self(set.to_cidrs())
+        Self(set.clone())
+    }
+}
+
+impl Serialize for Networks {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        struct Text<A>(Prefix<A>);
+        impl<A: Addr> Serialize for Text<A>
+        where
+            Prefix<A>: std::fmt::Display,
+        {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(&self.0)
+            }
+        }
+        let mut list = s.serialize_seq(None)?;
+        self.0.v4.prefixes().try_for_each(|p| list.serialize_element(&Text(p)))?;
+        self.0.v6.prefixes().try_for_each(|p| list.serialize_element(&Text(p)))?;
+        list.end()
     }
 }
 
 /// The number of addresses of each family, as decimal strings.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub(super) struct Count {
     ipv4: String,
     ipv6: String,
@@ -38,7 +55,7 @@ impl From<&AddrSet> for Count {
 pub(super) type Counts = BTreeMap<&'static str, Count>;
 
 /// What was asked, as the first fields of an object.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub(super) struct QuestionShape {
     port: u16,
     path: &'static str,
@@ -71,7 +88,7 @@ impl QuestionShape {
 }
 
 /// Sources of which something cannot be told.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub(super) struct UnknownShape {
     #[serde(skip_serializing_if = "Option::is_none")]
     networks: Option<Networks>,
@@ -96,7 +113,7 @@ pub(super) fn union(unknown: &[Unknown]) -> AddrSet {
 }
 
 /// Something that was found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub(super) struct FindingShape {
     code: &'static str,
     severity: &'static str,
@@ -159,19 +176,24 @@ pub(super) fn networks(page: &mut Page, role: Role, name: &str, set: &AddrSet, a
 
 /// How many addresses a set has, for people.
 pub(super) fn size(set: &AddrSet) -> String {
-    let v4 = (!set.v4.is_empty()).then(|| plural(&set.v4.count().to_string(), "IPv4 address", "IPv4 addresses"));
+    let v4 = (!set.v4.is_empty()).then(|| plural(set.v4.count(), "IPv4 address", "IPv4 addresses"));
     let v6 = (!set.v6.is_empty()).then(|| match set.v6.count().get() {
-        // Nobody reads thirty digits; the size of the network that would hold as many says more.
-        Some(n) if n > 1_000_000 => format!("IPv6: as many addresses as a /{}", 128 - n.ilog2()),
-        _ => plural(&set.v6.count().to_string(), "IPv6 address", "IPv6 addresses"),
+        // Nobody reads thirty digits; networks of /64 are what people count.
+        Some(n) if n >> 64 > 0 => {
+            let more = if n.trailing_zeros() < 64 { "more than " } else { "" };
+            more.to_owned() + &plural(n >> 64, "IPv6 network of /64", "IPv6 networks of /64")
+        }
+        Some(n) => plural(n, "IPv6 address", "IPv6 addresses"),
+        None => "every IPv6 address".to_owned(),
     });
     match (v4, v6) {
         (None, None) => "nobody".to_owned(),
-        (v4, v6) => v4.into_iter().chain(v6).collect::<Vec<_>>().join(", "),
+        (v4, v6) => v4.into_iter().chain(v6).collect::<Vec<_>>().join(" and "),
     }
 }
 
-fn plural(n: &str, one: &str, many: &str) -> String {
+fn plural(n: impl std::fmt::Display, one: &str, many: &str) -> String {
+    let n = n.to_string();
     if n == "1" { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
@@ -183,5 +205,31 @@ pub(super) fn unknown(page: &mut Page, unknown: &[Unknown], all: bool) {
         if let Some(rule) = &u.rule {
             page.line(Line::new().dim("    rule: ").plain(rule));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(networks: &[&str]) -> AddrSet {
+        networks.iter().map(|t| crate::net::parse_network(t.as_bytes()).unwrap()).collect()
+    }
+
+    #[test]
+    fn sizes_can_be_read() {
+        let is = |networks: &[&str], text: &str| assert_eq!(size(&set(networks)), text);
+        is(&[], "nobody");
+        is(&["192.0.2.1"], "1 IPv4 address");
+        is(&["192.0.2.0/24", "2001:db8::1"], "256 IPv4 addresses and 1 IPv6 address");
+        is(&["2001:db8::/64"], "1 IPv6 network of /64");
+        is(&["2001:db8::/48", "2001:db9::1"], "more than 65536 IPv6 networks of /64");
+        is(&["::/0"], "every IPv6 address");
+    }
+
+    #[test]
+    fn networks_are_written_as_prefixes() {
+        let networks = Networks(set(&["192.0.2.0/25", "192.0.2.128/25", "2001:db8::1"]));
+        assert_eq!(serde_json::to_string(&networks).unwrap(), r#"["192.0.2.0/24","2001:db8::1"]"#);
     }
 }

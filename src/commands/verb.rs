@@ -17,7 +17,7 @@ pub struct Context<'a> {
 }
 
 /// Something that is said while a command works. It goes to standard error and is never part of a report.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub enum Note {
     /// What was read or decided on the way: shown with `--verbose`.
     Detail(String),
@@ -81,7 +81,7 @@ pub trait Report: Serialize + Sized {
 }
 
 /// A report in the one form that was asked for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub enum Shown {
     /// For people.
     Page(Page),

@@ -179,6 +179,10 @@ catalogue! {
     /// can be guarded by name; a `*` at the end of a name stands for many.
     TOO_MANY_INTERFACES = "too-many-interfaces", Error, "more than 256 interfaces";
 
+    /// The firewall that `--target` names cannot do what the profile asks for. Leave it out of the profile, or name it under
+    /// `degrade` in `[target.NAME]`: then the rules do without it, and their first lines say so.
+    TARGET_CANNOT = "target-cannot", Error, "a firewall cannot do what the profile asks for";
+
     /// Two `[[trusted]]` entries have addresses in common. It does no harm, but when one of them is removed the addresses
     /// stay trusted, and where they have limits the larger one holds.
     OVERLAP = "overlap", Warning, "two trusted entries overlap";

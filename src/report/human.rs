@@ -6,6 +6,8 @@ use anstyle::{AnsiColor, Style};
 
 use crate::commands::{Block, Failure, Line, Page, Role};
 
+use super::problems;
+
 /// How each meaning looks.
 fn style(role: Role) -> Style {
     let color = |c: AnsiColor| Style::new().fg_color(Some(c.into()));
@@ -23,7 +25,7 @@ fn style(role: Role) -> Style {
 }
 
 /// A page as text.
-pub(super) fn page(page: &Page, color: bool) -> String {
+pub(super) fn page(page: &Page, color: bool, width: usize) -> String {
     let mut out = String::new();
     for block in &page.blocks {
         match block {
@@ -32,6 +34,7 @@ pub(super) fn page(page: &Page, color: bool) -> String {
                 end(&mut out);
             }
             Block::Table(rows) => table(&mut out, rows, color),
+            Block::Problems(list) => out.push_str(&problems::problems(list, color, width)),
             Block::Verbatim(text) => out.push_str(text),
         }
     }
@@ -98,8 +101,9 @@ pub(super) fn labelled(role: Role, label: &str, message: &str, color: bool) -> S
 }
 
 /// Why a command did not come to a report.
-pub(super) fn failure(failure: &Failure, color: bool) -> String {
-    let mut out = labelled(Role::Bad, "error", &failure.message, color);
+pub(super) fn failure(failure: &Failure, color: bool, width: usize) -> String {
+    let mut out = failure.problems.as_ref().map_or_else(String::new, |p| problems::problems(p, color, width));
+    out += &labelled(Role::Bad, "error", &failure.message, color);
     if let Some(help) = &failure.help {
         out.push_str(&labelled(Role::Good, "help", help, color));
     }
@@ -114,7 +118,7 @@ mod tests {
     fn text_of_others_cannot_command_a_terminal() {
         let mut hostile = Page::new();
         hostile.line("a\u{1b}]0;title\u{7}b\u{202e}c\rd\u{85}");
-        assert_eq!(page(&hostile, false), "a\\u{1b}]0;title\\u{7}b\\u{202e}c\\u{d}d\\u{85}\n");
+        assert_eq!(page(&hostile, false, 100), "a\\u{1b}]0;title\\u{7}b\\u{202e}c\\u{d}d\\u{85}\n");
     }
 
     #[test]
@@ -124,8 +128,8 @@ mod tests {
             vec![Line::new().with(Role::Good, "accept"), "a".into()],
             vec![Line::new().with(Role::Bad, "drop"), "bcd".into(), "".into()],
         ]);
-        assert_eq!(page(&columns, false), "accept  a\ndrop    bcd\n");
-        let plain = anstream::adapter::strip_str(&page(&columns, true)).to_string();
+        assert_eq!(page(&columns, false, 100), "accept  a\ndrop    bcd\n");
+        let plain = anstream::adapter::strip_str(&page(&columns, true, 100)).to_string();
         assert_eq!(plain.replace("  \n", "\n"), "accept  a\ndrop    bcd\n");
     }
 }

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use crate::commands::Failure;
+use crate::commands::{Failure, Problems};
 
 #[derive(Serialize)]
 struct Object<'a> {
     schema: u8,
     error: Error<'a>,
-    problems: &'a [()],
+    problems: &'a Problems,
 }
 
 #[derive(Serialize)]
@@ -21,7 +21,9 @@ struct Error<'a> {
 /// Why a command did not come to a report.
 pub(super) fn failure(failure: &Failure) -> String {
     let error = Error { code: failure.code.name(), message: &failure.message, help: failure.help.as_deref() };
-    serde_json::to_string(&Object { schema: 1, error, problems: &[] }).unwrap_or_default()
+    let none = Problems::default();
+    let problems = failure.problems.as_deref().unwrap_or(&none);
+    serde_json::to_string(&Object { schema: 1, error, problems }).unwrap_or_default()
 }
 
 /// A text that was asked for instead of a report, such as the help.

@@ -3,6 +3,7 @@
 mod human;
 mod json;
 mod printer;
+mod problems;
 
 pub use human::is_hidden;
 pub use printer::{Look, Printer};

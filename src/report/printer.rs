@@ -55,11 +55,16 @@ impl<'a> Printer<'a> {
         }
     }
 
+    /// The width to which marked sources are cut.
+    fn width(&self) -> usize {
+        self.host.width().unwrap_or(140).max(40)
+    }
+
     /// Prints a report. The exit code is the report's own, unless the report could not be printed.
     pub fn report(&mut self, exit: Exit, shown: &Shown) -> Exit {
         let written = match shown {
             Shown::Page(page) => {
-                let text = human::page(page, self.color(Stream::Out));
+                let text = human::page(page, self.color(Stream::Out), self.width());
                 self.out.write_all(text.as_bytes())
             }
             Shown::Json(object) => writeln!(self.out, "{object}"),
@@ -70,7 +75,7 @@ impl<'a> Printer<'a> {
     /// Prints why there is no report: for people on standard error, for programs as the one object.
     pub fn failure(&mut self, failure: &Failure) -> Exit {
         let color = self.color(Stream::Err);
-        let text = human::failure(failure, color);
+        let text = human::failure(failure, color, self.width());
         let written = match self.look.format {
             Format::Json => writeln!(self.out, "{}", json::failure(failure)),
             Format::Human => Ok(()),
@@ -108,7 +113,7 @@ impl<'a> Printer<'a> {
             Note::Detail(text) if self.look.verbose => human::labelled(Role::Dim, "detail", text, color),
             Note::Note(text) if !self.look.quiet => human::labelled(Role::Strong, "note", text, color),
             Note::Warning(text) => human::labelled(Role::Warn, "warning", text, color),
-            Note::Page(page) => human::page(page, color),
+            Note::Page(page) => human::page(page, color, self.width()),
             Note::Detail(_) | Note::Note(_) => return,
         };
         // What is said on the way is not worth failing for.

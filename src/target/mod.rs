@@ -134,6 +134,11 @@ pub trait Target: Sync + fmt::Debug {
         policy.answer(question)
     }
 
+    /// Whether there is an output for each family by itself ([`Job::family`]).
+    fn by_family(&self) -> bool {
+        false
+    }
+
     /// The files of a policy. Use [`render()`], which proves them.
     fn render(&self, job: &Job<'_>) -> Result<Vec<File>, RenderError>;
 

@@ -1,0 +1,117 @@
+//! `check`: whether a profile is valid, and whether it is wise.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::diagnostic::codes;
+use crate::net::AddrSet;
+use crate::target::{ALL, adapt};
+
+use super::current::targets;
+use super::problems::{Deviation, Problems};
+use super::profile::{Day, load, whole};
+use super::shape::{self, Count, Counts};
+use super::{Context, Exit, Failure, Page, Report, Role, Verb};
+
+/// Check whether the profile is valid, and whether it is wise
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Every problem is shown, with its place and a way out. An error means that the profile is not used; a warning can be \
+silenced by its code, under [check]: allow = [\"wide-network\"].
+
+Exit codes: 0 valid, 1 there are warnings (with --strict), 2 there are errors.
+
+Examples:
+  harden993 check
+  harden993 check --strict --target nftables --target pf
+  harden993 check --profile - --format json < harden993.toml")]
+pub struct Check {
+    /// Exit with 1 if there are warnings
+    #[arg(long)]
+    strict: bool,
+
+    /// Say also what this target cannot do or does otherwise; can be repeated
+    #[arg(long, value_name = "TARGET", value_parser = targets())]
+    target: Vec<String>,
+
+    #[command(flatten)]
+    day: Day,
+}
+
+/// What is to be said about a profile.
+#[derive(Debug, Serialize)]
+pub struct Checked {
+    problems: Problems,
+    counts: Counts,
+    deviations: Vec<Deviation>,
+    #[serde(skip)]
+    trusted: String,
+    #[serde(skip)]
+    strict: bool,
+}
+
+impl Verb for Check {
+    type Report = Checked;
+
+    fn run(self, cx: &Context<'_>) -> Result<Checked, Failure> {
+        let mut loaded = load(cx, self.day.date(cx)?)?;
+        let (mut deviations, mut refused) = (Vec::new(), Vec::new());
+        if let Some(policy) = &loaded.policy {
+            for target in ALL.iter().filter(|t| self.target.iter().any(|n| n == t.spec().name)) {
+                let name = target.spec().name;
+                match adapt(*target, policy, &loaded.asked, &loaded.target(name)) {
+                    Ok(adapted) => {
+                        deviations.extend(adapted.deviations.into_iter().map(|what| Deviation { target: name, what }));
+                    }
+                    Err(refusals) => {
+                        refused.extend(refusals.into_iter().map(|r| whole(&codes::TARGET_CANNOT, r.message, r.help)));
+                    }
+                }
+            }
+        }
+        loaded.problems.extend(refused);
+        let trusted = loaded.policy.as_ref().map_or_else(AddrSet::new, crate::policy::Policy::trusted);
+        Ok(Checked {
+            problems: Problems { list: loaded.problems, files: loaded.files },
+            counts: Counts::from([("trusted", Count::from(&trusted))]),
+            trusted: shape::size(&trusted),
+            deviations,
+            strict: self.strict,
+        })
+    }
+}
+
+impl Report for Checked {
+    fn exit(&self) -> Exit {
+        match self.problems.count() {
+            (0, 0) => Exit::Clean,
+            (0, _) => Exit::finding(self.strict),
+            _ => Exit::Wrong,
+        }
+    }
+
+    fn page(self) -> Page {
+        let mut page = Page::new();
+        let (errors, warnings) = self.problems.count();
+        let summary = self.problems.summary();
+        let name = self.problems.files.iter().next().map_or_else(String::new, |f| f.name.clone());
+        page.problems(self.problems);
+        if !self.deviations.is_empty() {
+            for deviation in &self.deviations {
+                page.line(super::Line::new().strong(deviation.target).plain(": ").plain(&deviation.what));
+            }
+            page.gap();
+        }
+        let line = super::Line::new().strong(name).plain(": ");
+        page.line(match (errors, warnings) {
+            (0, 0) => line.with(Role::Good, "valid").plain(format!("; it trusts {}", self.trusted)),
+            (0, _) => line
+                .with(Role::Good, "valid")
+                .plain("; ")
+                .with(Role::Warn, summary)
+                .plain(format!("; it trusts {}", self.trusted)),
+            _ => line.with(Role::Bad, "invalid").plain("; ").with(Role::Bad, summary),
+        });
+        page
+    }
+}

@@ -198,13 +198,24 @@ impl Policy {
             outcomes.extend(self.classes.iter().map(|c| decide(*c, q.packet, family)));
         }
         let second = self.classes.len() as u32;
-        if !self.ports.contains(&q.port) {
-            // Closed plaintext: the same table with nobody trusted.
-            return Access::new(Cuts::uniform(OutcomeId(0)), Cuts::uniform(OutcomeId(second)), outcomes);
-        }
         let partition = &self.zone(&q.interface).partition;
-        let v4 = partition.v4.map(|c| OutcomeId(u32::from(c.0)));
-        let v6 = partition.v6.map(|c| OutcomeId(u32::from(c.0) + second));
+        let (mut v4, mut v6) = if self.ports.contains(&q.port) {
+            (partition.v4.map(|c| OutcomeId(u32::from(c.0))), partition.v6.map(|c| OutcomeId(u32::from(c.0) + second)))
+        } else {
+            // Closed plaintext: the same table with nobody trusted.
+            (Cuts::uniform(OutcomeId(0)), Cuts::uniform(OutcomeId(second)))
+        };
+        if let Some(to) = &q.to {
+            // To addresses of one family no packet of the other comes, and no rule is written for it.
+            let unguarded = OutcomeId(outcomes.len() as u32);
+            outcomes.push(Verdict::Accept.into());
+            if to.0.v4.is_empty() {
+                v4 = Cuts::uniform(unguarded);
+            }
+            if to.0.v6.is_empty() {
+                v6 = Cuts::uniform(unguarded);
+            }
+        }
         Access::new(v4, v6, outcomes)
     }
 

@@ -34,6 +34,13 @@ impl Policy {
             for port in self.port_classes() {
                 for interface in self.interface_classes() {
                     for packet in Packet::ALL {
+                        // Where another port, or an answer, is translated to is not in the question, and it may be one of
+                        // the routed addresses.
+                        let elsewhere = !self.all_ports().contains(&port) || packet == Packet::Adopted;
+                        let routed = matches!(self.forwarded, Forwarded::Routed(_));
+                        if *path == Path::Forwarded && to.is_none() && routed && elsewhere {
+                            continue;
+                        }
                         let q = Question { path: *path, port, interface: interface.clone(), to: None, packet };
                         out.push(match to {
                             Some(set) => q.to(set.clone()),

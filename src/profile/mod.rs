@@ -26,4 +26,3 @@ mod words;
 
 pub use load::{Loaded, Options, Origin, load};
 pub use store::{Disk, MAX_FILE, Store};
-pub use words::harmless;

@@ -34,12 +34,11 @@ pub fn capture_script(observations: &[&Observation]) -> String {
         let command = observation.command();
         let head = format!("echo '{HEADING}{command}'");
         let program = observation.program;
-        let lines = if observation.optional {
+        out.push_str(&if observation.optional {
             format!("if command -v {program} >/dev/null 2>&1; then\n\t{head}\n\t{command} 2>/dev/null || :\nfi\n")
         } else {
             format!("{head}\n{command} || exit 3\n")
-        };
-        out.push_str(&lines);
+        });
     }
     out
 }

@@ -10,6 +10,7 @@ use crate::policy::{Class, ClassId, Forwarded, Limit, Policy, Zone};
 use crate::target::template::Template;
 use crate::target::{File, Job, RenderError, VERSION};
 
+use super::refill_seconds;
 use super::sets::{self, NetworkSet, Words};
 
 /// The file that a rendering is, and that its head comment speaks of.
@@ -229,13 +230,6 @@ fn limit_value<A: Words>(policy: &Policy, number: &str, limit: Limit, prefix: u8
 /// A bucket as nft writes it.
 fn bucket(bucket: Bucket) -> String {
     format!("{} burst {} packets", bucket.rate, bucket.burst)
-}
-
-/// The time in which an empty bucket fills, in seconds, and at least a minute: a source that is forgotten earlier would find
-/// its bucket full again.
-fn refill_seconds(bucket: Bucket) -> u64 {
-    let (count, seconds) = bucket.rate.per_second();
-    (u64::from(bucket.burst) * seconds).div_ceil(count.max(1)).max(60)
 }
 
 /// A time as nft writes it: `1m`, `1d2h`.

@@ -6,6 +6,7 @@ use super::*;
 use crate::access::{Bucket, Pattern, Per, Rate, Refuse};
 use crate::net::AddrSet;
 use crate::policy::{Draft, Forwarded, Grant, Limit, LogPolicy, Policy, TargetSettings};
+use crate::ruleset::Evaluator;
 
 fn nets(list: &[&str]) -> AddrSet {
     list.iter().fold(AddrSet::new(), |set, text| set.union(&text.parse().expect("a network")))
@@ -62,6 +63,7 @@ pub(super) fn policies() -> Vec<(&'static str, Policy)> {
         interfaces: vec![Pattern::parse("eth0")],
         ..classes.clone()
     };
+    let one_family = Draft { forwarded: Forwarded::Routed(nets(&["192.0.2.0/28"])), ..office.clone() };
     let closed = Draft { close_plaintext: true, forwarded: Forwarded::Translated, ..Draft::default() };
     let open = Draft {
         grants: vec![grant(&["0.0.0.0/0", "::/0"], &[], Some(usual)), grant(&["10.0.0.0/8"], &[], None)],
@@ -80,6 +82,7 @@ pub(super) fn policies() -> Vec<(&'static str, Policy)> {
         ("zones", zones),
         ("translated", translated),
         ("routed", routed),
+        ("one_family", one_family),
         ("closed", closed),
         ("open", open),
         ("shut", shut),
@@ -113,8 +116,13 @@ pub(super) fn rendered(policy: &Policy) -> String {
         deviations: &deviations,
         family: None,
     };
-    let mut files = Nftables.files(&job).expect("it renders");
+    let mut files = Nftables.render(&job).expect("it renders");
     files.pop().expect("one file").content
+}
+
+/// What a text says.
+pub(super) fn read(text: &str) -> Ruleset {
+    read::text(text, 0).expect("a listing")
 }
 
 /// A rendering from its first chain on.
@@ -133,7 +141,7 @@ fn one_office() {
 
 #[test]
 fn a_closed_port_and_plaintext() {
-    let closed = &policies()[5].1;
+    let closed = &policies()[6].1;
     expect![[r#"
         	chain input {
         		type filter hook input priority filter - 10; policy accept;
@@ -170,4 +178,18 @@ fn a_closed_port_and_plaintext() {
         }
     "#]]
     .assert_eq(&chains(closed));
+}
+
+#[test]
+fn what_is_rendered_reads_back_as_the_policy() {
+    for (name, policy) in policies() {
+        let ruleset = read(&rendered(&policy));
+        assert_eq!(ruleset.digest, Some(policy.digest().to_string()), "{name}");
+        let mut evaluator = Evaluator::new(&ruleset);
+        for q in policy.questions() {
+            let (expected, found) = (policy.answer(&q), evaluator.ask(&q));
+            let differences = expected.differences(&found);
+            assert!(differences.is_empty(), "{name}: {q}: {:?}", differences[0]);
+        }
+    }
 }

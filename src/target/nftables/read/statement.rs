@@ -1,0 +1,508 @@
+//! The statements of a text rule.
+
+use crate::access::{Bucket, Per, Rate, Refuse};
+
+use super::document::{Base, CtCount, Inner, Limit, Statement, Translation, Verdict};
+use super::field::Field;
+use super::lexer::Token;
+use super::operand::{Cursor, begins_test};
+
+pub(super) use super::operand::element;
+
+/// What nft means by a limit without a burst.
+pub(super) const DEFAULT_BURST: u32 = 5;
+
+/// The statements of a rule, in order.
+pub(super) fn statements(tokens: &[Token<'_>]) -> Vec<Statement> {
+    let mut cursor = Cursor::new(tokens);
+    let mut out = Vec::new();
+    while cursor.peek().is_some() {
+        statement(&mut cursor, &mut out);
+    }
+    out
+}
+
+fn statement(cursor: &mut Cursor<'_, '_>, out: &mut Vec<Statement>) {
+    if let Some(verdict) = cursor.verdict() {
+        let jumps_nowhere = matches!(verdict, Verdict::Other(_));
+        out.push(Statement::Verdict(verdict));
+        if jumps_nowhere {
+            while cursor.next().is_some() {}
+        }
+        return;
+    }
+    let word = match cursor.peek() {
+        Some(Token::Word(word)) => word,
+        other => {
+            cursor.next();
+            let sign = if let Some(Token::Sign(sign)) = other { sign } else { "a string" };
+            out.push(Statement::UnknownAction(format!("`{sign}` where a statement begins")));
+            cursor.skip_to_action();
+            return;
+        }
+    };
+    if begins_test(word) {
+        test(cursor, out);
+        return;
+    }
+    cursor.next();
+    let next = match word {
+        "counter" => {
+            while cursor.takes("packets") || cursor.takes("bytes") || cursor.takes("name") {
+                cursor.word();
+            }
+            if let Some(Token::Text(_)) = cursor.peek() {
+                cursor.next();
+            }
+            Statement::Nothing
+        }
+        "comment" => {
+            cursor.word();
+            Statement::Nothing
+        }
+        "last" => {
+            if cursor.takes("used") {
+                cursor.word();
+                cursor.takes("ago");
+            }
+            Statement::Nothing
+        }
+        "log" => log(cursor),
+        "limit" => Statement::Limit(limit(cursor)),
+        "reject" => reject(cursor),
+        "notrack" => Statement::NoTrack,
+        "flow" | "dup" | "delete" => {
+            cursor.skip_to_action();
+            Statement::Nothing
+        }
+        "add" | "update" => put(cursor, word == "update"),
+        "dnat" => translate(cursor, true),
+        "redirect" => translate(cursor, false),
+        "snat" | "masquerade" => {
+            cursor.skip_to_action();
+            // The source is changed on the way out; the chain ends.
+            Statement::Verdict(Verdict::Accept)
+        }
+        "quota" => {
+            cursor.skip_to_action();
+            Statement::UnknownTest("it depends on a quota".to_owned())
+        }
+        "meter" => {
+            cursor.skip_to_action();
+            Statement::UnknownTest("it depends on a meter".to_owned())
+        }
+        "xt" => {
+            cursor.skip_to_action();
+            Statement::UnknownTest("it depends on an iptables extension that nft does not show".to_owned())
+        }
+        other => {
+            let shown: String = other.chars().take(40).collect();
+            while cursor.next().is_some() {}
+            Statement::UnknownAction(format!("`{shown}` is not modelled"))
+        }
+    };
+    out.push(next);
+}
+
+/// A test, a verdict map, a bound on connections, or a change of a field: all begin with a part of the packet.
+fn test(cursor: &mut Cursor<'_, '_>, out: &mut Vec<Statement>) {
+    let before = cursor.peek();
+    let Some(key) = cursor.key() else {
+        unread(before, cursor, out);
+        return;
+    };
+    if let [only] = &key[..]
+        && only.field == Field::Other("ct count".to_owned(), None)
+    {
+        let over = cursor.takes("over");
+        out.push(match cursor.number() {
+            Some(count) => Statement::CtCount(CtCount { count, over }),
+            None => Statement::UnknownTest("it depends on the number of connections".to_owned()),
+        });
+        return;
+    }
+    if cursor.takes("set") {
+        cursor.skip_to_action();
+        out.push(change(&key[0].field));
+        return;
+    }
+    if cursor.takes("vmap") {
+        match cursor.right() {
+            Some(right) => out.push(Statement::VerdictMap { key, right }),
+            None => unread(before, cursor, out),
+        }
+        return;
+    }
+    // Fields with operands of their own are tested against what is not read here.
+    if let Some(because) = key.iter().find_map(|k| own_operands(&k.field)) {
+        out.push(Statement::UnknownTest(because));
+        cursor.skip_to_action();
+        return;
+    }
+    let op = cursor.op();
+    match cursor.right() {
+        Some(right) => out.push(Statement::Match { key, op, right }),
+        None => unread(before, cursor, out),
+    }
+}
+
+fn own_operands(field: &Field) -> Option<String> {
+    let Field::Other(words, None) = field else { return None };
+    let first = words.split(' ').next().unwrap_or_default();
+    let own = matches!(first, "rt" | "socket" | "osf" | "ipsec" | "numgen" | "jhash" | "symhash" | "exthdr" | "tunnel");
+    (own || first.starts_with('@')).then(|| format!("it depends on `{first}`"))
+}
+
+fn unread(token: Option<Token<'_>>, cursor: &mut Cursor<'_, '_>, out: &mut Vec<Statement>) {
+    let word = if let Some(Token::Word(word)) = token { word } else { "a value" };
+    out.push(Statement::UnknownTest(format!("it depends on `{word}`")));
+    cursor.skip_to_action();
+}
+
+/// What it means that a part of the packet is changed.
+pub(super) fn change(field: &Field) -> Statement {
+    match field {
+        Field::Mark => Statement::SetMark,
+        Field::Source(_) | Field::Destination(_) | Field::DestinationPort | Field::SourcePort | Field::TcpFlags => {
+            Statement::UnknownAction("the packet is changed".to_owned())
+        }
+        _ => Statement::Nothing,
+    }
+}
+
+fn log(cursor: &mut Cursor<'_, '_>) -> Statement {
+    let mut prefix = String::new();
+    loop {
+        if cursor.takes("prefix") {
+            cursor.word().unwrap_or_default().clone_into(&mut prefix);
+        } else if ["level", "group", "snaplen", "queue-threshold"].iter().any(|w| cursor.takes(w)) {
+            cursor.word();
+        } else if cursor.takes("flags") {
+            // `all`, `skuid`, or `tcp sequence,options`, `ip options`.
+            let first = cursor.word();
+            if matches!(first, Some("tcp" | "ip")) {
+                cursor.word();
+            }
+            while cursor.takes_sign(",") {
+                cursor.word();
+            }
+        } else {
+            return Statement::Log { prefix };
+        }
+    }
+}
+
+fn limit(cursor: &mut Cursor<'_, '_>) -> Limit {
+    if !cursor.takes("rate") {
+        cursor.skip_to_action();
+        return Limit { bucket: None, over: false };
+    }
+    let over = cursor.takes("over");
+    let rate = cursor.word().and_then(rate);
+    let Some(rate) = rate else {
+        cursor.skip_to_action();
+        return Limit { bucket: None, over };
+    };
+    let mut burst = Some(DEFAULT_BURST);
+    if cursor.takes("burst") {
+        burst = cursor.number();
+        if !cursor.takes("packets") {
+            burst = None;
+            cursor.skip_to_action();
+        }
+    }
+    Limit { bucket: burst.map(|burst| Bucket { rate, burst }), over }
+}
+
+/// A rate in packets, such as `10/minute`.
+fn rate(text: &str) -> Option<Rate> {
+    let (count, per) = text.split_once('/')?;
+    Some(Rate::new(count.parse().ok().filter(|n| *n > 0)?, per_of(per)?))
+}
+
+pub(super) fn per_of(word: &str) -> Option<Per> {
+    Some(match word {
+        "second" => Per::Second,
+        "minute" => Per::Minute,
+        "hour" => Per::Hour,
+        "day" => Per::Day,
+        _ => return None,
+    })
+}
+
+fn reject(cursor: &mut Cursor<'_, '_>) -> Statement {
+    let mut how = Refuse::Icmp;
+    if cursor.takes("with") {
+        let family = cursor.word();
+        if family == Some("tcp") {
+            how = Refuse::Reset;
+        }
+        cursor.takes("type");
+        cursor.word();
+    }
+    Statement::Reject(how)
+}
+
+fn put(cursor: &mut Cursor<'_, '_>, update: bool) -> Statement {
+    let set = cursor.word().unwrap_or_default().trim_start_matches('@').to_owned();
+    if !cursor.takes_sign("{") {
+        cursor.skip_to_action();
+        return Statement::UnknownTest("it depends on a set that packets change".to_owned());
+    }
+    let mut inside = Cursor::new(cursor.braces());
+    let Some(key) = inside.key() else {
+        return Statement::UnknownTest("it depends on a set that packets change".to_owned());
+    };
+    let mut inner = Vec::new();
+    while let Some(token) = inside.peek() {
+        match token {
+            Token::Word("limit") => {
+                inside.next();
+                inner.push(Inner::Rate(limit(&mut inside)));
+            }
+            Token::Word("ct") => {
+                inside.next();
+                let counts = inside.takes("count");
+                let over = inside.takes("over");
+                inner.push(match inside.number() {
+                    Some(count) if counts => Inner::Count(CtCount { count, over }),
+                    _ => Inner::Other,
+                });
+            }
+            Token::Word("counter") => {
+                inside.next();
+                while inside.takes("packets") || inside.takes("bytes") {
+                    inside.word();
+                }
+                inner.push(Inner::Nothing);
+            }
+            Token::Word("comment") => {
+                inside.next();
+                inside.word();
+                inner.push(Inner::Nothing);
+            }
+            _ => {
+                inside.next();
+                inner.push(Inner::Other);
+            }
+        }
+    }
+    Statement::Put { update, set, key, inner }
+}
+
+fn translate(cursor: &mut Cursor<'_, '_>, address: bool) -> Statement {
+    let unknown = || Statement::UnknownAction("a translation that is not modelled".to_owned());
+    let _ = cursor.takes("ip") || cursor.takes("ip6");
+    let _ = cursor.takes("prefix") || cursor.takes("addr");
+    if !cursor.takes("to") {
+        return if address { unknown() } else { Statement::Translate(Translation { to: None, port: None }) };
+    }
+    if let Some(Token::Word(word)) = cursor.peek()
+        && begins_test(word)
+    {
+        let key = cursor.key();
+        let mapped = cursor.takes("map");
+        let right = if mapped { cursor.right() } else { None };
+        return match (key, right) {
+            (Some(key), Some(right)) if address => Statement::TranslateMap { key, right },
+            _ => {
+                cursor.skip_to_action();
+                unknown()
+            }
+        };
+    }
+    let Some(word) = cursor.word() else { return unknown() };
+    let _ = ["random", "fully-random", "persistent"].iter().any(|w| cursor.takes(w));
+    match destination(word, address) {
+        Some(translation) => Statement::Translate(translation),
+        None => unknown(),
+    }
+}
+
+/// A new destination, such as `10.0.0.1:80`, `[2001:db8::1]:80`, `:80`.
+pub(super) fn destination(text: &str, address: bool) -> Option<Translation> {
+    if !address {
+        return Some(Translation { to: None, port: Some(text.trim_start_matches(':').to_owned()) });
+    }
+    let (to, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (to, rest) = rest.split_once(']')?;
+        (to, rest.strip_prefix(':'))
+    } else if text.matches(':').count() == 1 {
+        let (to, port) = text.split_once(':')?;
+        (to, Some(port))
+    } else {
+        (text, None)
+    };
+    Some(Translation { to: (!to.is_empty()).then(|| to.to_owned()), port: port.map(str::to_owned) })
+}
+
+/// What makes a chain a base chain: `type filter hook input priority filter - 10`.
+pub(super) fn base(tokens: &[Token<'_>]) -> Base {
+    let mut cursor = Cursor::new(tokens);
+    let mut base = Base::default();
+    while let Some(token) = cursor.next() {
+        match token {
+            Token::Word("type") => cursor.word().unwrap_or_default().clone_into(&mut base.kind),
+            Token::Word("hook") => cursor.word().unwrap_or_default().clone_into(&mut base.hook),
+            Token::Word("priority") => {
+                let start = cursor.word().and_then(priority);
+                let sign = if cursor.takes("-") { -1 } else { i32::from(cursor.takes("+")) };
+                let offset: Option<i32> = if sign == 0 { Some(0) } else { cursor.number() };
+                base.priority =
+                    start.zip(offset).and_then(|(start, offset)| start.checked_add(sign.checked_mul(offset)?));
+            }
+            Token::Word("device") => base.devices.extend(cursor.word().map(str::to_owned)),
+            Token::Word("devices") => {
+                cursor.takes_sign("=");
+                cursor.takes_sign("{");
+                while let Some(device) = cursor.word() {
+                    base.devices.push(device.to_owned());
+                    cursor.takes_sign(",");
+                }
+            }
+            _ => {}
+        }
+    }
+    base
+}
+
+/// A priority by number or by one of the names of nft(8).
+pub(super) fn priority(word: &str) -> Option<i32> {
+    Some(match word {
+        "raw" => -300,
+        "mangle" => -150,
+        "dstnat" => -100,
+        "filter" => 0,
+        "security" => 50,
+        "srcnat" | "out" => 100,
+        number => number.parse().ok()?,
+    })
+}
+
+/// A time such as `1m30s` in seconds; parts of a second are left out.
+pub(super) fn seconds(text: &str) -> Option<u64> {
+    let mut total = 0u64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let (unit, length) = match rest {
+            r if r.starts_with("ms") => (0, 2),
+            r if r.starts_with('d') => (86400, 1),
+            r if r.starts_with('h') => (3600, 1),
+            r if r.starts_with('m') => (60, 1),
+            r if r.starts_with('s') => (1, 1),
+            "" => (1, 0),
+            _ => return None,
+        };
+        total = total.checked_add(number.checked_mul(unit)?)?;
+        rest = &rest[length..];
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::document::{Op, Right};
+    use super::super::lexer::Lexer;
+    use super::*;
+    use crate::net::Family;
+
+    fn read(text: &str) -> Vec<Statement> {
+        let mut lexer = Lexer::new(text);
+        let mut tokens = Vec::new();
+        loop {
+            match lexer.next() {
+                Token::End => return statements(&tokens),
+                token => tokens.push(token),
+            }
+        }
+    }
+
+    #[test]
+    fn our_limit_rule() {
+        let all = read(
+            "add @open4 { ip saddr & 255.255.255.0 . th dport ct count 100 } update @rate4 { ip saddr . ct original proto-dst limit rate 60/minute burst 30 packets } goto take",
+        );
+        let Statement::Put { update: false, set, key, inner } = &all[0] else { panic!("{all:?}") };
+        assert_eq!((set.as_str(), key.len()), ("open4", 2));
+        assert_eq!(key[0].mask.as_deref(), Some("255.255.255.0"));
+        assert_eq!(key[1].field, Field::DestinationPort);
+        assert_eq!(inner, &[Inner::Count(CtCount { count: 100, over: false })]);
+        let Statement::Put { update: true, key, inner, .. } = &all[1] else { panic!("{all:?}") };
+        assert_eq!(key[1].field, Field::OriginalDestinationPort);
+        let bucket = Bucket { rate: Rate::new(60, Per::Minute), burst: 30 };
+        assert_eq!(inner, &[Inner::Rate(Limit { bucket: Some(bucket), over: false })]);
+        assert_eq!(all[2], Statement::Verdict(Verdict::Goto("take".to_owned())));
+    }
+
+    #[test]
+    fn flags_in_every_spelling() {
+        for text in
+            ["tcp flags & (syn | ack) == syn", "tcp flags & (syn|ack) == syn", "tcp flags & ( syn | ack ) == syn"]
+        {
+            let Statement::Match { key, op: Op::Equal, right: Right::Value(v) } = &read(text)[0] else {
+                panic!("{text}")
+            };
+            assert_eq!((key[0].mask.as_deref(), v.as_str()), (Some("syn|ack"), "syn"));
+        }
+        let all = read("tcp flags != syn / syn,ack counter packets 0 bytes 0 drop");
+        let Statement::Match { op: Op::NotEqual, right: Right::Under(v, m), .. } = &all[0] else { panic!("{all:?}") };
+        assert_eq!((v.as_str(), m.as_str()), ("syn", "syn,ack"));
+        assert_eq!(all[1..], [Statement::Nothing, Statement::Verdict(Verdict::Drop)]);
+    }
+
+    #[test]
+    fn what_is_not_known_stays_a_test_or_an_action() {
+        let all = read("numgen random mod 10 < 3 accept");
+        assert!(matches!(&all[..], [Statement::UnknownTest(_), Statement::Verdict(Verdict::Accept)]), "{all:?}");
+        let all = read("frobnicate 3 accept");
+        assert!(matches!(&all[..], [Statement::UnknownAction(_)]), "{all:?}");
+        let all = read("xt match \"recent\" drop");
+        assert!(matches!(&all[..], [Statement::UnknownTest(_), Statement::Verdict(Verdict::Drop)]), "{all:?}");
+        let all = read("fib saddr . iif oif missing drop");
+        assert!(matches!(&all[..], [Statement::Match { .. }, Statement::Verdict(Verdict::Drop)]), "{all:?}");
+        for text in [
+            "}",
+            "ct",
+            "ip saddr",
+            "ip saddr {",
+            "jump",
+            "update @x {",
+            "( ( )",
+            "tcp flags & (",
+            "meta mark set",
+            "a . .",
+        ] {
+            assert!(!read(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn maps_and_translations() {
+        let all = read("tcp dport vmap { 22 : accept, 80-90 : jump web, * : drop }");
+        let Statement::VerdictMap { right: Right::Set(elements), .. } = &all[0] else { panic!("{all:?}") };
+        assert_eq!(elements.len(), 3);
+        let to = |text: &str| match read(text).remove(0) {
+            Statement::Translate(t) => (t.to, t.port),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(to("dnat ip to 10.0.0.1:80"), (Some("10.0.0.1".to_owned()), Some("80".to_owned())));
+        assert_eq!(to("dnat ip6 to [2001:db8::1]:80"), (Some("2001:db8::1".to_owned()), Some("80".to_owned())));
+        assert_eq!(to("dnat to 2001:db8::1"), (Some("2001:db8::1".to_owned()), None));
+        assert_eq!(to("redirect to :8080"), (None, Some("8080".to_owned())));
+        assert_eq!(to("redirect"), (None, None));
+        let Statement::Match { key, .. } = &read("ip6 daddr fe80::/10")[0] else { panic!() };
+        assert_eq!(key[0].field, Field::Destination(Family::V6));
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(seconds("1m30s"), Some(90));
+        assert_eq!(seconds("1d2h"), Some(93600));
+        assert_eq!(seconds("60"), Some(60));
+        assert_eq!(seconds("99999999999999999999d"), None);
+        assert_eq!(seconds("x"), None);
+    }
+}

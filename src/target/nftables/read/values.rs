@@ -1,0 +1,228 @@
+//! What a key is looked up in, as addresses, ports and words.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::net::{Addr, AddrSet, Family, Network, Span, parse_network};
+use crate::ruleset::Ports;
+
+use super::document::{Element, Elements, Right, Table};
+
+/// The values that a key is compared with.
+#[derive(Clone, Debug)]
+pub(super) enum Values<'d> {
+    One(&'d str),
+    Under(&'d str, &'d str),
+    List(Vec<&'d Element>),
+    /// A named set of addresses.
+    Addresses(&'d str, &'d Elements),
+    /// Not known, and why.
+    Unknown(String),
+}
+
+/// The sets of one table.
+#[derive(Debug)]
+pub(super) struct Sets<'d> {
+    table: &'d Table,
+    /// The names of sets that rules put elements into.
+    fed: std::collections::BTreeSet<&'d str>,
+    /// What was made of a set of addresses under a mask: several rules and chains look into one.
+    known: HashMap<(&'d str, Family, u8), Arc<AddrSet>>,
+}
+
+impl<'d> Sets<'d> {
+    pub(super) fn new(table: &'d Table) -> Self {
+        use super::document::Statement;
+        let statements = table.chains.iter().flat_map(|c| &c.rules).flat_map(|r| &r.statements);
+        let fed = statements.filter_map(|s| if let Statement::Put { set, .. } = s { Some(set.as_str()) } else { None });
+        Self { table, fed: fed.collect(), known: HashMap::new() }
+    }
+
+    /// The time after which a set forgets an element.
+    pub(super) fn timeout(&self, name: &str) -> Option<u64> {
+        self.table.sets.get(name).and_then(|s| s.timeout)
+    }
+
+    pub(super) fn values(&self, right: &'d Right) -> Values<'d> {
+        match right {
+            Right::Value(value) => Values::One(value),
+            Right::Under(value, mask) => Values::Under(value, mask),
+            Right::Set(elements) => Values::List(elements.iter().collect()),
+            Right::Named(name) => match self.table.sets.get(name) {
+                None => Values::Unknown(format!("it depends on the set {name}, which is not listed")),
+                Some(set) if set.changes || self.fed.contains(name.as_str()) => {
+                    Values::Unknown(format!("it depends on the set {name}, which changes by itself"))
+                }
+                Some(set) => match &set.elements {
+                    Elements::Any(elements) => Values::List(elements.iter().collect()),
+                    Elements::Unknown(what) => Values::Unknown(format!("the set {name} holds {what}")),
+                    addresses => Values::Addresses(name, addresses),
+                },
+            },
+        }
+    }
+
+    /// The addresses of one family whose part under a mask is among the values.
+    pub(super) fn addresses(
+        &mut self,
+        values: &Values<'d>,
+        family: Family,
+        mask: Option<&str>,
+    ) -> Result<Arc<AddrSet>, String> {
+        let bits = if family == Family::V4 { u32::BITS as u8 } else { u128::BITS as u8 };
+        let len = match mask {
+            None => bits,
+            Some(text) => prefix_of_mask(text, family).ok_or_else(|| format!("it depends on the mask {text}"))?,
+        };
+        if let Values::Addresses(name, elements) = values {
+            if let Some(set) = self.known.get(&(*name, family, len)) {
+                return Ok(Arc::clone(set));
+            }
+            let mut set = AddrSet::new();
+            match (elements, family) {
+                (Elements::V4(spans), Family::V4) => set.v4 = masked(spans, len).collect(),
+                (Elements::V6(spans), Family::V6) => set.v6 = masked(spans, len).collect(),
+                _ => return Err(format!("the set {name} holds addresses of the other family")),
+            }
+            let set = Arc::new(set);
+            self.known.insert((*name, family, len), Arc::clone(&set));
+            return Ok(set);
+        }
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for text in values.texts()? {
+            match (parse_network(text.as_bytes()), family) {
+                _ if text == "*" => return Ok(Arc::new(AddrSet::family(family))),
+                (Ok(Network::V4(span)), Family::V4) => v4.push(span),
+                (Ok(Network::V6(span)), Family::V6) => v6.push(span),
+                _ => return Err(format!("it depends on the address {text}")),
+            }
+        }
+        Ok(Arc::new(AddrSet { v4: masked(&v4, len).collect(), v6: masked(&v6, len).collect() }))
+    }
+}
+
+impl<'d> Values<'d> {
+    /// Each value as text, where they are single ones.
+    pub(super) fn texts(&self) -> Result<Vec<&'d str>, String> {
+        match self {
+            Self::One(text) => Ok(vec![text]),
+            Self::Under(..) => Err("it depends on a mask".to_owned()),
+            Self::List(elements) => elements
+                .iter()
+                .map(|e| match &e.key[..] {
+                    [one] => Ok(one.as_str()),
+                    _ => Err("it depends on a concatenation".to_owned()),
+                })
+                .collect(),
+            Self::Addresses(name, _) => Err(format!("it depends on the addresses of {name}")),
+            Self::Unknown(because) => Err(because.clone()),
+        }
+    }
+}
+
+/// The addresses whose first `len` bits are those of a span's address that ends there.
+fn masked<A: Addr>(spans: &[Span<A>], len: u8) -> impl Iterator<Item = Span<A>> {
+    let mask = A::mask(len.min(A::BITS));
+    spans.iter().filter_map(move |s| {
+        // Only addresses without bits behind the mask can be equal to a masked one.
+        let first = if s.first.and(mask) == s.first { s.first } else { s.first.or(mask.not()).next()? };
+        let last = s.last.and(mask);
+        (first <= last).then(|| Span { first, last: last.or(mask.not()) })
+    })
+}
+
+/// The prefix length of a mask, if it is one.
+pub(super) fn prefix_of_mask(text: &str, family: Family) -> Option<u8> {
+    fn length<A: Addr>(mask: A) -> Option<u8> {
+        let len = A::BITS - mask.trailing_zeros().min(A::BITS);
+        (A::mask(len) == mask).then_some(len)
+    }
+    match (parse_network(text.as_bytes()).ok()?, family) {
+        (Network::V4(s), Family::V4) if s.first == s.last => length(s.first),
+        (Network::V6(s), Family::V6) if s.first == s.last => length(s.first),
+        _ => None,
+    }
+}
+
+/// The names of services that stand in rulesets about mail and its neighbours (`nft -S` prints names).
+const SERVICES: &[(&str, u16)] = &[
+    ("ftp", 21),
+    ("ssh", 22),
+    ("telnet", 23),
+    ("smtp", 25),
+    ("domain", 53),
+    ("http", 80),
+    ("pop3", 110),
+    ("imap2", 143),
+    ("imap", 143),
+    ("https", 443),
+    ("submissions", 465),
+    ("submission", 587),
+    ("imaps", 993),
+    ("pop3s", 995),
+    ("sieve", 4190),
+];
+
+/// Ports of a value: a number, a range, a service.
+pub(super) fn ports(text: &str) -> Option<(u16, u16)> {
+    if text == "*" {
+        return Some((0, u16::MAX));
+    }
+    if let Some((first, last)) = text.split_once('-')
+        && let (Some(first), Some(last)) = (number(first), number(last))
+    {
+        return Some((u16::try_from(first).ok()?, u16::try_from(last).ok()?));
+    }
+    let port = match number(text) {
+        Some(n) => u16::try_from(n).ok()?,
+        None => SERVICES.iter().find(|(name, _)| *name == text)?.1,
+    };
+    Some((port, port))
+}
+
+/// The ports of all values.
+pub(super) fn port_set(values: &Values<'_>) -> Result<Ports, String> {
+    let mut out = Vec::new();
+    for text in values.texts()? {
+        out.push(ports(text).ok_or_else(|| format!("it depends on the port {text}"))?);
+    }
+    out.sort_unstable();
+    Ok(Ports(out))
+}
+
+/// A number as nft prints it, decimal or hexadecimal.
+pub(super) fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16).ok(),
+        None if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+        None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks() {
+        assert_eq!(prefix_of_mask("255.255.255.240", Family::V4), Some(28));
+        assert_eq!(prefix_of_mask("0.0.0.0", Family::V4), Some(0));
+        assert_eq!(prefix_of_mask("255.0.255.0", Family::V4), None);
+        assert_eq!(prefix_of_mask("ffff:ffff::", Family::V6), Some(32));
+        assert_eq!(prefix_of_mask("::", Family::V6), Some(0));
+        let spans: Vec<Span<u32>> = vec![Span::new(16, 16), Span::new(33, 33), Span::new(31, 64)];
+        let out: Vec<_> = masked(&spans, 28).collect();
+        assert_eq!(out, [Span::new(16, 31), Span::new(32, 79)]);
+        assert!(masked(&[Span::new(u32::MAX, u32::MAX)], 8).next().is_none());
+    }
+
+    #[test]
+    fn ports_in_every_spelling() {
+        assert_eq!(ports("993"), Some((993, 993)));
+        assert_eq!(ports("imaps"), Some((993, 993)));
+        assert_eq!(ports("0x3e1"), Some((993, 993)));
+        assert_eq!(ports("1024-65535"), Some((1024, 65535)));
+        assert_eq!(ports("65536"), None);
+        assert_eq!(ports("-"), None);
+    }
+}

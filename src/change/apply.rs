@@ -30,8 +30,10 @@ pub struct Order<'a> {
     pub confirm: Option<u32>,
     /// Whether open connections of those who lose access are ended.
     pub cut: bool,
+    /// The guarded ports, for who looks at the entry later.
+    pub ports: Vec<u16>,
     /// The state directory, for the guardian.
-    pub state_dir: &'a std::path::Path,
+    pub state_dir: std::path::PathBuf,
 }
 
 /// A change that was made.
@@ -72,27 +74,7 @@ pub fn execute(held: &Held<'_>, plan: &Plan, goal: &Goal<'_>, order: &Order<'_>)
     let token = guard::token(host, &id)?;
     let confirm_by =
         order.confirm.map(|s| (host.now() + Duration::from_secs(s.into())).strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-    let confirms = order.confirms.clone().unwrap_or_else(|| Confirmed::Profile {
-        id: id.clone(),
-        target: goal.target.spec().name.to_owned(),
-        closed: order.closed,
-    });
-    let mut entry = Entry {
-        id: id.clone(),
-        at: host.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        by: order.by.clone(),
-        action: order.action.to_owned(),
-        target: goal.target.spec().name.to_owned(),
-        before: plan.old.clone(),
-        after: plan.new.clone(),
-        digest: order.digest.clone(),
-        closed: order.closed,
-        counts: counts(&plan.effects),
-        confirmed: false,
-        stage: Stage::Loaded,
-        confirmed_before: state.confirmed()?,
-        confirms,
-    };
+    let mut entry = entry(host, state, &id, plan, goal, order)?;
     let previous = state.entries()?.last().map(|e| e.id.clone());
     // The way back is on the disk before anything is loaded; the entry itself is what makes it valid.
     state.set_before(&id, snapshot.as_deref())?;
@@ -112,7 +94,7 @@ pub fn execute(held: &Held<'_>, plan: &Plan, goal: &Goal<'_>, order: &Order<'_>)
     state.set_seen(None)?;
     let guardian = match order.confirm {
         Some(seconds) => {
-            let armed = guard::arm(host, order.state_dir, &id, seconds);
+            let armed = guard::arm(host, &order.state_dir, &id, seconds);
             Some(armed.or_else(|e| state.set_pending(None).and(Err(e)))?)
         }
         None => None,
@@ -142,6 +124,54 @@ pub fn execute(held: &Held<'_>, plan: &Plan, goal: &Goal<'_>, order: &Order<'_>)
     }
     let waits = guardian.is_some();
     Ok(Applied { id, previous, stage, token: waits.then_some(token), confirm_by })
+}
+
+/// Confirms what is loaded already, without loading anything. The caller holds the lock, and nothing waits.
+pub fn keep_as_is(held: &Held<'_>, plan: &Plan, goal: &Goal<'_>, order: &Order<'_>) -> Result<String, ChangeError> {
+    let (host, state) = (held.host, held.state);
+    let id = state.new_id()?;
+    let mut entry = entry(host, state, &id, plan, goal, order)?;
+    let snapshot = goal.target.snapshot(&plan.live.listing)?;
+    state.set_before(&id, snapshot.as_deref())?;
+    if let Some(closure) = &order.closure {
+        state.set_closure(&id, closure)?;
+    }
+    keep(host, state, &mut entry, plan.live.generation)?;
+    Ok(id)
+}
+
+/// The journal entry of a change that is begun.
+fn entry(
+    host: &dyn Host,
+    state: &State<'_>,
+    id: &str,
+    plan: &Plan,
+    goal: &Goal<'_>,
+    order: &Order<'_>,
+) -> Result<Entry, ChangeError> {
+    let name = goal.target.spec().name.to_owned();
+    let confirms = order.confirms.clone().unwrap_or_else(|| Confirmed::Profile {
+        id: id.to_owned(),
+        target: name.clone(),
+        closed: order.closed,
+    });
+    Ok(Entry {
+        id: id.to_owned(),
+        at: host.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        by: order.by.clone(),
+        action: order.action.to_owned(),
+        target: name,
+        before: plan.old.clone(),
+        after: plan.new.clone(),
+        digest: order.digest.clone(),
+        closed: order.closed,
+        ports: order.ports.clone(),
+        counts: counts(&plan.effects),
+        confirmed: false,
+        stage: Stage::Loaded,
+        confirmed_before: state.confirmed()?,
+        confirms,
+    })
 }
 
 /// A loaded change is the confirmed state from now on. The generation number is that at which it was seen to be loaded.

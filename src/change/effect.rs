@@ -1,6 +1,6 @@
 //! What a change of rules does, as addresses: who gains, loses or keeps access, and whose limits change.
 
-use crate::access::{Outcome, Verdict};
+use crate::access::{Outcome, Question, Verdict};
 use crate::net::AddrSet;
 use crate::ruleset::Ruleset;
 
@@ -11,6 +11,8 @@ use super::{Asked, Scope, Unknown, ask};
 pub struct Effect {
     /// What was asked.
     pub asked: Asked,
+    /// The question itself.
+    pub question: Question,
     /// Who could not connect before and can afterwards.
     pub gained: AddrSet,
     /// Who could connect before and cannot afterwards.
@@ -64,6 +66,7 @@ pub fn effect(before: &Ruleset, after: &Ruleset, scope: &Scope) -> Vec<Effect> {
             relimited: pick(Change::Relimited),
             unknown,
             asked: answer.asked,
+            question: answer.question,
         })
     });
     effects.collect()

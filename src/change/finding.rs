@@ -36,7 +36,7 @@ impl Severity {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
     /// A name that stays: `missing`, `excess`, `unknown`, `published-unguarded`, `two-targets`, `untracked`, `remark`,
-    /// `caller`.
+    /// `caller`, `drift`, `unconfirmed`, `cut-off`.
     pub code: &'static str,
     /// How much it matters.
     pub severity: Severity,
@@ -46,6 +46,41 @@ pub struct Finding {
     pub rule: Option<String>,
     /// What to do.
     pub help: Option<String>,
+}
+
+impl Finding {
+    /// That what is loaded is not what was confirmed.
+    pub fn drift(message: &str) -> Self {
+        Self {
+            code: "drift",
+            severity: Severity::Error,
+            message: message.to_owned(),
+            rule: None,
+            help: Some("`harden993 restore` loads them again".to_owned()),
+        }
+    }
+
+    /// That rules of ours are loaded of which nothing is confirmed.
+    pub fn unconfirmed() -> Self {
+        Self {
+            code: "unconfirmed",
+            severity: Severity::Warning,
+            message: "our rules are loaded, but a reboot will not load them: nothing is confirmed".to_owned(),
+            rule: None,
+            help: Some("`harden993 apply` confirms what the profile says".to_owned()),
+        }
+    }
+
+    /// That an apply was cut off in the middle.
+    pub fn cut_off(id: &str) -> Self {
+        Self {
+            code: "cut-off",
+            severity: Severity::Error,
+            message: format!("the apply {id} was cut off while it was loaded"),
+            rule: None,
+            help: Some("`harden993 restore` finishes or undoes it".to_owned()),
+        }
+    }
 }
 
 /// The targets of a platform of which a ruleset holds objects of ours.

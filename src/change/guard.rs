@@ -69,6 +69,16 @@ pub(super) fn arm(host: &dyn Host, state_dir: &Path, id: &str, seconds: u32) -> 
     Ok(())
 }
 
+/// Whether nobody can have changed anything since the host was seen to be right, without looking at its rules.
+pub fn is_right(host: &dyn Host, state: &State<'_>) -> Result<bool, ChangeError> {
+    let Some(seen) = state.seen()? else { return Ok(false) };
+    let day = host.now().strftime("%Y-%m-%d").to_string();
+    Ok(state.pending()?.is_none()
+        && seen.boot == boot(host)
+        && seen.day == day
+        && host.generation() == Some(seen.generation))
+}
+
 /// Waits, and puts the old rules back if nobody confirms: the whole life of the guardian.
 pub fn watch(host: &dyn Host, state: &State<'_>, id: &str, seconds: u32) -> Result<Watch, ChangeError> {
     let end = Instant::now() + Duration::from_secs(seconds.into());

@@ -13,7 +13,7 @@ pub struct Live {
     pub listing: Listing,
     /// What it means.
     pub ruleset: Ruleset,
-    /// The kernel's generation number, equal before and after the reading; none where there is none.
+    /// The kernel's generation number, equal before and after the reading; none where it does not tell everything.
     pub generation: Option<u32>,
 }
 
@@ -34,25 +34,22 @@ impl Live {
             let listing = observe(host, platform)?;
             if host.generation() == before {
                 let ruleset = read_host(platform, &listing)?;
-                return Ok(Self { listing, ruleset, generation: before });
+                // The number knows nothing of the legacy tables.
+                let silent = |program| listing.of(program).all(|s| s.text.trim().is_empty());
+                let tells_all = silent("iptables-legacy-save") && silent("ip6tables-legacy-save");
+                let generation = before.filter(|_| tells_all);
+                return Ok(Self { listing, ruleset, generation });
             }
         }
         Err(ChangeError::Busy)
     }
 
-    /// Whether somebody has certainly or possibly written since: by the generation number where there is one and nothing
-    /// of the legacy tables is involved, else by a second look.
+    /// Whether somebody has written since: by the generation number where it tells all, else by a second look.
     pub fn is_stale(&self, host: &dyn Host, platform: Platform) -> Result<bool, ChangeError> {
-        let legacy = self.listing.of("iptables-legacy-save").chain(self.listing.of("ip6tables-legacy-save"));
-        let quick = self.generation.is_some() && legacy.into_iter().all(|s| s.text.trim().is_empty());
-        if quick {
+        if self.generation.is_some() {
             return Ok(host.generation() != self.generation);
         }
-        if host.generation() != self.generation {
-            return Ok(true);
-        }
-        let again = observe(host, platform)?;
-        Ok(rules(&again) != rules(&self.listing))
+        Ok(rules(&observe(host, platform)?) != rules(&self.listing))
     }
 }
 

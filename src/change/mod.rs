@@ -16,12 +16,12 @@ mod tests;
 mod text;
 mod verify;
 
-pub use apply::{Applied, Order, check, execute, remember};
+pub use apply::{Applied, Order, check, execute, keep_as_is, remember};
 pub use ask::{AddrSetOrd, Answer, Asked, Scope, Unknown, ask};
 pub use effect::{Effect, effect};
 pub use error::ChangeError;
 pub use finding::{Finding, Severity, caller, findings, holders, of_host};
-pub use guard::{Watch, watch};
+pub use guard::{Watch, is_right, watch};
 pub use live::{Live, observe};
 pub use plan::{Goal, Plan, side};
 pub use reach::{Reach, reach};

@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::host::{Host, HostError, Lock, Write};
+use crate::net::AddrSet;
 
 use super::ChangeError;
 
@@ -110,6 +111,8 @@ pub struct Entry {
     pub digest: Option<String>,
     /// Whether the port was closed whatever the profile trusts.
     pub closed: bool,
+    /// The guarded ports.
+    pub ports: Vec<u16>,
     /// The numbers of addresses that gained, lost, …, by list and family, as decimal strings.
     pub counts: BTreeMap<String, BTreeMap<String, String>>,
     /// Whether it was kept.
@@ -277,6 +280,20 @@ impl<'a> State<'a> {
         self.get(&place.join("closure.json"))
     }
 
+    /// Keeps who loses access by an apply that waits, so that their connections can be ended at its confirmation.
+    pub fn set_lost(&self, id: &str, lost: &AddrSet) -> Result<(), ChangeError> {
+        let place = self.folder(id)?;
+        self.put(&place.join("lost.json"), &lost.to_cidrs())
+    }
+
+    /// Who loses access by an apply that waits.
+    pub fn lost(&self, id: &str) -> Result<AddrSet, ChangeError> {
+        let place = Path::new("journal").join(Self::checked(id)?).join("lost.json");
+        let texts: Vec<String> = self.get(&place)?.unwrap_or_default();
+        let networks = texts.iter().map(|t| crate::net::parse_network(t.as_bytes()));
+        networks.collect::<Result<AddrSet, _>>().map_err(|e| Self::wrong(&self.dir.join(place), e))
+    }
+
     /// Removes the oldest entries beyond [`KEPT`], but never one that is confirmed, that waits, or that is named.
     pub fn prune(&self) -> Result<(), ChangeError> {
         let entries = self.entries()?;
@@ -296,7 +313,7 @@ impl<'a> State<'a> {
         let old = entries.iter().rev().skip(KEPT).map(|e| e.id.clone());
         for id in torn.chain(old).filter(|id| !needed.contains(id)) {
             let folder = folder.join(&id);
-            for name in ["entry.json", "before", "closure.json"] {
+            for name in ["entry.json", "before", "closure.json", "lost.json"] {
                 self.host.remove(&folder.join(name))?;
             }
             self.host.remove_folder(&folder)?;

@@ -78,7 +78,7 @@ impl Current {
                 listing.sections.push(section);
             }
         }
-        let platform = named.or(found).map_or(Platform::Linux, |t| t.platform());
+        let platform = named.or(found).map_or(Platform::Linux, Target::platform);
         let names: Vec<String> = self.current.iter().map(|p| p.display().to_string()).collect();
         let ruleset = read_host(platform, &listing).map_err(|e| {
             let help = "is the file whole, and of one host?";
@@ -122,7 +122,7 @@ fn decode(bytes: Vec<u8>) -> Result<String, usize> {
     };
     String::from_utf8(bytes).map_err(|e| {
         let good = e.utf8_error().valid_up_to();
-        e.as_bytes()[..good].iter().filter(|b| **b == b'\n').count() + 1
+        e.as_bytes()[..good].split(|b| *b == b'\n').count()
     })
 }
 

@@ -3,17 +3,21 @@
 //! A command is added by its file and one line in the list below: the file holds a type of the line's name that implements
 //! [`Verb`]. Nothing here prints; what a report looks like is decided in [`crate::report`].
 
+mod applying;
 mod asking;
 mod cli;
 mod current;
+mod effect;
 mod exit;
 mod failure;
 mod options;
 mod page;
 mod problems;
 mod profile;
+mod proposal;
 mod shape;
 mod verb;
+mod wanted;
 
 pub use cli::Cli;
 pub use exit::Exit;
@@ -31,8 +35,17 @@ verbs! {
     explain: Explain,
     networks: Networks,
     render: Render,
+    diff: Diff,
+    apply: Apply,
+    confirm: Confirm,
+    rollback: Rollback,
+    remove: Remove,
+    restore: Restore,
+    verify: Verify,
+    status: Status,
     reach: Reach,
     capture: Capture,
     completions: Completions,
     man: Man,
+    guard: Guard,
 }

@@ -12,6 +12,8 @@ pub enum Format {
     Human,
     /// One object for programs, with stable keys
     Json,
+    /// For a comment on a pull request (`diff`)
+    Markdown,
 }
 
 /// When there is colour.

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::diagnostic::codes;
 use crate::host::Write;
 use crate::net::Family;
-use crate::target::{self, File, Job, RenderError, adapt};
+use crate::target::{self, File};
 
 use super::current::targets;
-use super::problems::{Deviation, Problems};
-use super::profile::{Day, usable, whole};
+use super::problems::Deviation;
+use super::profile::{Day, usable};
+use super::wanted::Rules;
 use super::{Code, Context, Exit, Failure, Page, Report, Verb};
 
 /// Print the rules of the profile for a firewall
@@ -80,40 +80,22 @@ impl Verb for Render {
                 .help("leave `--family` out"));
         }
         let profile = usable(cx, self.day.date(cx)?)?;
-        let settings = profile.loaded.target(name);
-        let adapted = match adapt(target, &profile.policy, &profile.loaded.asked, &settings) {
-            Ok(adapted) => adapted,
-            Err(refusals) => {
-                let list = refusals.into_iter().map(|r| whole(&codes::TARGET_CANNOT, r.message, r.help)).collect();
-                let message = format!("{name} cannot do what the profile asks for");
-                return Err(Failure::wrong(Code::Unsupported, message)
-                    .problems(Problems { list, files: profile.loaded.files }));
-            }
-        };
-        let digest = profile.policy.digest();
-        let job = Job {
-            policy: &adapted.policy,
-            digest,
-            name: &profile.loaded.name,
-            settings: &settings,
-            deviations: &adapted.deviations,
-            family: self.family.map(|f| match f {
-                FamilyName::Ipv4 => Family::V4,
-                FamilyName::Ipv6 => Family::V6,
-            }),
-        };
-        let files = target::render(target, &job).map_err(|e| failed(&e))?;
-        for what in &adapted.deviations {
+        let family = self.family.map(|f| match f {
+            FamilyName::Ipv4 => Family::V4,
+            FamilyName::Ipv6 => Family::V6,
+        });
+        let rules = Rules::of(&profile, target, family, false)?;
+        for what in &rules.deviations {
             cx.note(format!("{name}: {what}"));
         }
         if let Some(out) = &self.out {
-            write(cx, out, &files)?;
+            write(cx, out, &rules.files)?;
         }
         Ok(Rendered {
             target: name,
-            digest: digest.to_string(),
-            files: files.into_iter().map(|f| RenderedFile { name: f.name, content: f.content }).collect(),
-            deviations: adapted.deviations.into_iter().map(|what| Deviation { target: name, what }).collect(),
+            digest: rules.digest.to_string(),
+            files: rules.files.into_iter().map(|f| RenderedFile { name: f.name, content: f.content }).collect(),
+            deviations: rules.deviations.into_iter().map(|what| Deviation { target: name, what }).collect(),
             written: self.out.is_some(),
         })
     }
@@ -132,17 +114,6 @@ fn write(cx: &Context<'_>, out: &std::path::Path, files: &[File]) -> Result<(), 
         cx.note(format!("wrote {}", path.display()));
     }
     Ok(())
-}
-
-/// What the caller can do about a rendering that failed: mostly nothing but to tell us.
-fn failed(error: &RenderError) -> Failure {
-    match error {
-        RenderError::TooLarge { .. } => Failure::wrong(Code::Unsupported, error.to_string()),
-        RenderError::Template { .. } | RenderError::Disproved(_) | RenderError::Unreadable(_) => {
-            Failure::wrong(Code::Defect, error.to_string())
-                .help("this is a defect of harden993, nothing was printed; please report it with the profile")
-        }
-    }
 }
 
 impl Report for Rendered {

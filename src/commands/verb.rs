@@ -27,6 +27,8 @@ pub enum Note {
     Warning(String),
     /// What must be read before a question is answered: always shown.
     Page(Page),
+    /// A question: always shown, and the answer stands behind it.
+    Question(String),
 }
 
 impl Context<'_> {
@@ -43,6 +45,11 @@ impl Context<'_> {
     /// Says what a user must know.
     pub fn warn(&self, text: impl Into<String>) {
         (self.say)(&Note::Warning(text.into()));
+    }
+
+    /// Asks something; the answer is read from standard input.
+    pub fn ask(&self, question: impl Into<String>) {
+        (self.say)(&Note::Question(question.into()));
     }
 
     /// Shows what must be read before a question is answered.
@@ -67,6 +74,11 @@ pub trait Report: Serialize + Sized {
 
     /// What it says to people.
     fn page(self) -> Page;
+
+    /// The report in a form that not every command has; none if it has not this one.
+    fn other(&self, _format: Format) -> Option<String> {
+        None
+    }
 
     /// The object for programs.
     fn json(&self) -> serde_json::Result<String> {
@@ -95,6 +107,13 @@ impl Shown {
         let exit = report.exit();
         let shown = match format {
             Format::Human => Self::Page(report.page()),
+            Format::Markdown => {
+                let text = report.other(format).ok_or_else(|| {
+                    Failure::wrong(super::Code::Argument, "this command has no report in this form")
+                        .help("use `--format human` or `--format json`")
+                })?;
+                Self::Page(Page::verbatim(text))
+            }
             Format::Json => Self::Json(report.json().map_err(|e| {
                 Failure::wrong(super::Code::Defect, format!("the report could not be written as JSON: {e}"))
             })?),

@@ -2,6 +2,7 @@
 //!
 //! Everything that a command wants from outside goes through [`Host`], so a test can give it a [`Recorded`] one.
 
+mod connections;
 mod error;
 mod generation;
 mod process;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use connections::{Connection, connections, end};
 pub use error::{HostError, Refused};
 pub use process::Lock;
 pub use real::Real;
@@ -187,6 +189,13 @@ pub trait Host: fmt::Debug {
     /// Starts a program that goes on when this one ends, without a terminal, in `/`. Returns when it has printed a first
     /// line, which says that it has taken itself out of this session.
     fn detach(&self, words: &[std::ffi::OsString]) -> Result<(), HostError>;
+
+    /// Takes this process out of its session, so that no terminal and no login takes it along, and says so by a line on
+    /// standard output, for which [`Self::detach`] waits.
+    fn leave_session(&self) -> Result<(), HostError>;
+
+    /// A line from standard input; none at its end, or when the time is over.
+    fn answer(&self, within: Option<Duration>) -> Result<Option<String>, HostError>;
 
     /// Waits.
     fn sleep(&self, time: Duration);

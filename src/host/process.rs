@@ -87,3 +87,51 @@ pub(super) fn detach(words: &[OsString]) -> Result<(), HostError> {
     }
     Ok(())
 }
+
+#[cfg(unix)]
+pub(super) fn leave_session() -> Result<(), HostError> {
+    use std::io::Write as _;
+    // A process that leads its group already (a unit of a service manager) has a session of its own.
+    if let Err(e) = rustix::process::setsid()
+        && e != rustix::io::Errno::PERM
+    {
+        return Err(HostError::Program { command: "setsid".to_owned(), error: e.into() });
+    }
+    let mut out = std::io::stdout().lock();
+    let said = out.write_all(b"ready\n").and_then(|()| out.flush());
+    said.map_err(|error| HostError::Program { command: "guard".to_owned(), error })
+}
+
+#[cfg(not(unix))]
+pub(super) fn leave_session() -> Result<(), HostError> {
+    Err(HostError::Missing { program: "setsid".to_owned() })
+}
+
+#[cfg(unix)]
+pub(super) fn answer(within: Option<std::time::Duration>) -> Result<Option<String>, HostError> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let input = std::io::stdin();
+    if let Some(within) = within {
+        let mut fds = [PollFd::new(&input, PollFlags::IN)];
+        let time =
+            Timespec { tv_sec: within.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: within.subsec_nanos().into() };
+        match poll(&mut fds, Some(&time)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
+            Ok(_) => {}
+            Err(e) => return Err(HostError::io(Path::new("-"), e.into())),
+        }
+    }
+    line(input.lock())
+}
+
+#[cfg(not(unix))]
+pub(super) fn answer(_within: Option<std::time::Duration>) -> Result<Option<String>, HostError> {
+    line(std::io::stdin().lock())
+}
+
+/// One line, at most a few hundred bytes of it.
+fn line(input: impl std::io::BufRead) -> Result<Option<String>, HostError> {
+    let mut text = String::new();
+    let read = input.take(512).read_line(&mut text).map_err(|e| HostError::io(Path::new("-"), e))?;
+    Ok((read > 0).then_some(text))
+}

@@ -163,6 +163,14 @@ impl Host for Real {
         process::detach(words)
     }
 
+    fn leave_session(&self) -> Result<(), HostError> {
+        process::leave_session()
+    }
+
+    fn answer(&self, within: Option<std::time::Duration>) -> Result<Option<String>, HostError> {
+        process::answer(within)
+    }
+
     fn sleep(&self, time: std::time::Duration) {
         std::thread::sleep(time);
     }

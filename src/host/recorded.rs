@@ -220,5 +220,13 @@ impl Host for Recorded {
         Ok(())
     }
 
+    fn leave_session(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn answer(&self, _within: Option<std::time::Duration>) -> Result<Option<String>, HostError> {
+        Ok(self.stdin.split(|b| *b == b'\n').next().map(|l| String::from_utf8_lossy(l).into_owned()))
+    }
+
     fn sleep(&self, _time: std::time::Duration) {}
 }

@@ -1,9 +1,10 @@
 //! From a draft (grants in any order) to the one minimal policy.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::access::{Pattern, Refuse};
-use crate::net::{Addr, AddrSet, Cuts};
+use crate::net::{Addr, AddrSet, Cuts, Ranges};
 
 use super::model::IMAP;
 use super::{Class, ClassId, Forwarded, Limit, LogPolicy, Partition, Policy, Zone};
@@ -170,13 +171,23 @@ impl Table {
     }
 
     fn cut<A: Addr>(&mut self, grants: &[&Grant], blocked: &AddrSet) -> Cuts<A, ClassId> {
-        let mut by_limit: BTreeMap<Option<Limit>, Vec<crate::net::Span<A>>> = BTreeMap::new();
+        let mut by_limit: BTreeMap<Option<Limit>, Vec<&Ranges<A>>> = BTreeMap::new();
         for grant in grants {
-            by_limit.entry(grant.limit).or_default().extend_from_slice(grant.sources.ranges::<A>().spans());
+            by_limit.entry(grant.limit).or_default().push(grant.sources.ranges::<A>());
         }
-        let mut cuts = Cuts::uniform(Policy::REFUSED);
-        for (limit, spans) in by_limit {
-            let set = crate::net::Ranges::from_spans(spans);
+        // One entry with a large list is the common case, and is not copied.
+        let mut by_limit = by_limit.into_iter().map(|(limit, sets)| match sets[..] {
+            [one] => (limit, Cow::Borrowed(one)),
+            _ => {
+                let spans = sets.into_iter().flat_map(Ranges::spans).copied().collect();
+                (limit, Cow::Owned(Ranges::from_spans(spans)))
+            }
+        });
+        let mut cuts = match by_limit.next() {
+            None => Cuts::uniform(Policy::REFUSED),
+            Some((limit, set)) => Cuts::of_set(&set, self.number(Class::Trusted(limit)), Policy::REFUSED),
+        };
+        for (limit, set) in by_limit {
             cuts = cuts.zip(&Cuts::of_set(&set, true, false), |c, inside| {
                 match (inside, self.classes[usize::from(c.0)]) {
                     (false, _) => c,
@@ -184,6 +195,9 @@ impl Table {
                     (true, _) => self.number(Class::Trusted(limit)),
                 }
             });
+        }
+        if blocked.ranges::<A>().is_empty() {
+            return cuts;
         }
         cuts.overlay(blocked.ranges(), Policy::BLOCKED)
     }
@@ -207,9 +221,11 @@ impl Policy {
             .iter()
             .map(|c| classes.binary_search(&f(*c)).map_or(Self::REFUSED, |i| ClassId(i as u16)))
             .collect();
-        for zone in &mut self.zones {
-            zone.partition.v4 = zone.partition.v4.map(|c| map[usize::from(c.0)]);
-            zone.partition.v6 = zone.partition.v6.map(|c| map[usize::from(c.0)]);
+        if map.iter().enumerate().any(|(i, c)| usize::from(c.0) != i) {
+            for zone in &mut self.zones {
+                zone.partition.v4 = zone.partition.v4.map(|c| map[usize::from(c.0)]);
+                zone.partition.v6 = zone.partition.v6.map(|c| map[usize::from(c.0)]);
+            }
         }
         self.classes = classes;
         self

@@ -78,7 +78,7 @@ impl<'a> Printer<'a> {
         let text = human::failure(failure, color, self.width());
         let written = match self.look.format {
             Format::Json => writeln!(self.out, "{}", json::failure(failure)),
-            Format::Human => Ok(()),
+            Format::Human | Format::Markdown => Ok(()),
         };
         // Nothing is left to be done where even this cannot be said.
         let _ = self.err.write_all(text.as_bytes()).and_then(|()| self.err.flush());
@@ -90,7 +90,7 @@ impl<'a> Printer<'a> {
         let written = match self.look.format {
             Format::Json => writeln!(self.out, "{}", json::text(&text.to_string())),
             Format::Human if self.color(Stream::Out) => write!(self.out, "{}", text.ansi()),
-            Format::Human => write!(self.out, "{text}"),
+            Format::Human | Format::Markdown => write!(self.out, "{text}"),
         };
         self.printed(Exit::Clean, written)
     }
@@ -113,6 +113,7 @@ impl<'a> Printer<'a> {
             Note::Detail(text) if self.look.verbose => human::labelled(Role::Dim, "detail", text, color),
             Note::Note(text) if !self.look.quiet => human::labelled(Role::Strong, "note", text, color),
             Note::Warning(text) => human::labelled(Role::Warn, "warning", text, color),
+            Note::Question(text) => format!("{text} "),
             Note::Page(page) => human::page(page, color, self.width()),
             Note::Detail(_) | Note::Note(_) => return,
         };

@@ -537,14 +537,13 @@ fn pass(first: &Outcome, second: &Outcome) -> Outcome {
     let log = first.log.or(second.log);
     match (&first.verdict, &second.verdict) {
         (Verdict::Refuse(_), _) => first.clone(),
-        (_, Verdict::Refuse(_)) => Outcome { log, ..second.clone() },
+        (_, Verdict::Refuse(_)) | (Verdict::Accept, Verdict::Limit { .. }) => Outcome { log, ..second.clone() },
         (Verdict::Unknown { .. }, _) => Outcome { log: None, ..first.clone() },
         (_, Verdict::Unknown { .. }) => second.clone(),
         (Verdict::Accept, Verdict::Accept) => {
             // The stage that had something to say about the source is the one that decides.
             Outcome { verdict: Verdict::Accept, log, by: first.by.or(second.by) }
         }
-        (Verdict::Accept, Verdict::Limit { .. }) => Outcome { log, ..second.clone() },
         (Verdict::Limit { .. }, Verdict::Accept) => Outcome { log, ..first.clone() },
         (Verdict::Limit { limits: a, over, over_log }, Verdict::Limit { limits: b, over: how, over_log: line }) => {
             match a.and(*b) {

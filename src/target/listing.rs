@@ -34,11 +34,12 @@ pub fn capture_script(observations: &[&Observation]) -> String {
         let command = observation.command();
         let head = format!("echo '{HEADING}{command}'");
         let program = observation.program;
-        out.push_str(&if observation.optional {
+        let lines = if observation.optional {
             format!("if command -v {program} >/dev/null 2>&1; then\n\t{head}\n\t{command} 2>/dev/null || :\nfi\n")
         } else {
             format!("{head}\n{command} || exit 3\n")
-        });
+        };
+        out.push_str(&lines);
     }
     out
 }

@@ -6,6 +6,7 @@ mod adapt;
 mod listing;
 mod load;
 mod nftables;
+mod pf;
 mod prove;
 mod template;
 mod windows;
@@ -25,7 +26,7 @@ pub use load::{LoadError, Loading, Step, Wanted};
 pub use prove::{Disagreement, prove};
 
 /// Every target, in the order in which they are documented.
-pub static ALL: &[&dyn Target] = &[&nftables::Nftables, &windows::Windows];
+pub static ALL: &[&dyn Target] = &[&nftables::Nftables, &pf::Pf, &windows::Windows];
 
 /// The target of a name.
 pub fn by_name(name: &str) -> Option<&'static dyn Target> {
@@ -174,6 +175,11 @@ pub trait Target: Sync + fmt::Debug {
     /// handles, merged ranges and spellings of versions never show; networks stand one a line. Empty if nothing is ours.
     fn print(&self, ruleset: &Ruleset) -> String;
 
+    /// What our own objects have counted, as the listing has it; nothing where the firewall does not count.
+    fn counters(&self, _live: &Listing) -> Vec<Counter> {
+        Vec::new()
+    }
+
     /// What a live listing holds of ours as text that [`Self::loading`] can put back; none if nothing is ours.
     fn snapshot(&self, live: &Listing) -> Result<Option<String>, ReadError>;
 
@@ -195,6 +201,17 @@ pub fn read_host(platform: Platform, listing: &Listing) -> Result<Ruleset, ReadE
         all.join(target.read(listing)?);
     }
     Ok(all)
+}
+
+/// What one of our counters has counted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Counter {
+    /// `accepted`, `refused`, `blocked`, `limited`.
+    pub name: String,
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
 }
 
 /// A family of operating systems.

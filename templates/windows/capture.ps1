@@ -65,7 +65,8 @@ foreach ($rule in @(Get-NetFirewallRule -PolicyStore $store -ErrorAction Stop)) 
         dynamic_target   = [string] (Get-OptionalProperty -Item $ports[$id] -Name 'DynamicTarget')
         local_address    = ConvertTo-WordList -Value $addresses[$id].LocalAddress
         remote_address   = ConvertTo-WordList -Value $addresses[$id].RemoteAddress
-        dynamic_keywords = ConvertTo-WordList -Value (Get-OptionalProperty -Item $rule -Name 'RemoteDynamicKeywordAddresses')
+        dynamic_keywords = ConvertTo-WordList -Value (
+            Get-OptionalProperty -Item $rule -Name 'RemoteDynamicKeywordAddresses')
         program          = [string] $applications[$id].Program
         package          = [string] $applications[$id].Package
         service          = [string] $services[$id].Service
@@ -101,4 +102,5 @@ foreach ($network in @(Get-NetFirewallProfile -PolicyStore $store -ErrorAction S
 
 $capture = [ordered] @{ schema = 1; policy_store = $store; profiles = $profiles.ToArray(); rules = $rules.ToArray() }
 $json = ConvertTo-Json -InputObject $capture -Depth 5
-[System.Text.RegularExpressions.Regex]::Replace($json, '[^ -~\r\n]', { param($found) '\u{0:x4}' -f [int] [char] $found.Value })
+[System.Text.RegularExpressions.Regex]::Replace($json, '[^ -~\r\n]',
+    { param($found) '\u{0:x4}' -f [int] [char] $found.Value })

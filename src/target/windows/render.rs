@@ -22,8 +22,8 @@ const INDENT: &str = "            ";
 /// The list that is every address.
 pub(super) const ANY: &str = "            'Any'";
 
-/// How long a line of addresses is at most.
-const WIDTH: usize = 110;
+/// From this length on no address is added to a line.
+const WIDTH: usize = 70;
 
 /// One rule, as the script's data has it.
 pub(super) struct Rule {

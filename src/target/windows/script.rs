@@ -12,14 +12,14 @@ pub(super) const TEMPLATE: Template = Template {
     text: include_str!("../../../templates/windows/harden993.ps1.tera"),
 };
 
-/// The line before the data.
-const DATA: &str = "# --- data ---";
+/// The line before the data. No text of the data holds a line break, so a mark after one is no text.
+const DATA: &str = "\n# --- data ---";
 
 /// The line after the data.
-const END: &str = "# --- end of data ---";
+const END: &str = "\n# --- end of data ---";
 
 /// The line at which the code begins; what is before it is comment and help.
-const CODE: &str = "#Requires -Version 5.1";
+const CODE: &str = "\n#Requires -Version 5.1";
 
 /// Whether a text looks like a script of ours, of whatever version.
 pub(super) fn recognises(text: &str) -> bool {
@@ -52,7 +52,8 @@ impl<'a> Script<'a> {
     /// Whether the code is the template's own, line by line, so that the data is carried out as it stands.
     pub(super) fn has_our_code(&self) -> bool {
         let Some(ours) = Script::split(TEMPLATE.text) else { return false };
-        self.before.lines().eq(ours.before.lines()) && self.after.lines().eq(ours.after.lines())
+        let same = |a: &str, b: &str| a.replace('\r', "") == b;
+        same(self.before, ours.before) && same(self.after, ours.after)
     }
 }
 

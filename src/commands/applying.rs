@@ -1,0 +1,320 @@
+//! What the commands that change a host share: the profile's rules for it, the report of a change, and its reading back.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::change::{Applied, Closure, Confirmed, Effect, Entry, Finding, Held, Plan, Settled, Stage, State, settle};
+use crate::host::{Connection, connections};
+use crate::net::AddrSet;
+use crate::profile::Loaded;
+
+use super::current::failure;
+use super::effect::{EffectObject, Why};
+use super::shape::{self, FindingShape};
+use super::{Context, Exit, Failure, Line, Page, Report, Role};
+
+/// A change of a host: what it is, and how far it came.
+#[derive(Debug, Serialize)]
+pub struct Change {
+    target: &'static str,
+    changed: bool,
+    id: Option<String>,
+    previous: Option<String>,
+    digest: Option<String>,
+    token: Option<String>,
+    confirm_by: Option<String>,
+    text: String,
+    effect: Vec<EffectObject>,
+    findings: Vec<FindingShape>,
+    stage: Stage,
+    #[serde(skip)]
+    effects: Vec<Effect>,
+    #[serde(skip)]
+    found: Vec<Finding>,
+    #[serde(skip)]
+    why: Why,
+    #[serde(skip)]
+    all: bool,
+    #[serde(skip)]
+    stopped: Vec<String>,
+    #[serde(skip)]
+    shown: bool,
+    #[serde(skip)]
+    notes: Vec<String>,
+}
+
+impl Change {
+    /// A plan of which nothing is loaded yet.
+    pub(super) fn planned(
+        target: &'static str,
+        plan: &Plan,
+        digest: Option<String>,
+        why: Why,
+        found: Vec<Finding>,
+        lists: Lists,
+    ) -> Self {
+        Self {
+            target,
+            changed: plan.changed,
+            id: None,
+            previous: None,
+            digest,
+            token: None,
+            confirm_by: None,
+            text: plan.text.clone(),
+            effect: plan.effects.iter().map(|e| EffectObject::new(e, lists.summary)).collect(),
+            findings: found.iter().map(FindingShape::from).collect(),
+            stage: Stage::Planned,
+            effects: plan.effects.clone(),
+            found,
+            why,
+            all: lists.all,
+            stopped: Vec::new(),
+            shown: false,
+            notes: Vec::new(),
+        }
+    }
+
+    /// That there is nothing to change.
+    pub(super) fn nothing(target: &'static str, found: Vec<Finding>) -> Self {
+        Self {
+            target,
+            changed: false,
+            id: None,
+            previous: None,
+            digest: None,
+            token: None,
+            confirm_by: None,
+            text: String::new(),
+            effect: Vec::new(),
+            findings: found.iter().map(FindingShape::from).collect(),
+            stage: Stage::Planned,
+            effects: Vec::new(),
+            found,
+            why: Why::default(),
+            all: false,
+            stopped: Vec::new(),
+            shown: false,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The same change, of an entry that was taken back.
+    #[must_use]
+    pub(super) fn put_back(mut self, entry: &Entry) -> Self {
+        self.changed = true;
+        self.id = Some(entry.id.clone());
+        self.digest.clone_from(&entry.before.digest);
+        self.stage = Stage::Restored;
+        self
+    }
+
+    /// The same change, stopped by something that was asked for.
+    #[must_use]
+    pub(super) fn stopped(mut self, why: Vec<String>) -> Self {
+        self.stopped = why;
+        self
+    }
+
+    /// The same change, made.
+    #[must_use]
+    pub(super) fn applied(mut self, applied: Applied) -> Self {
+        self.id = Some(applied.id);
+        self.previous = applied.previous;
+        self.token = applied.token;
+        self.confirm_by = applied.confirm_by;
+        self.stage = applied.stage;
+        self
+    }
+
+    /// The same change, of which nothing had to be loaded.
+    #[must_use]
+    pub(super) fn kept(mut self) -> Self {
+        self.stage = Stage::Kept;
+        self
+    }
+
+    /// The same change, whose plan was shown already.
+    #[must_use]
+    pub(super) fn shown(mut self) -> Self {
+        self.shown = true;
+        self
+    }
+
+    /// Adds a line for people.
+    pub(super) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// The plan, for people.
+    pub(super) fn plan(&self) -> Page {
+        let mut page = Page::new();
+        super::effect::text(&mut page, &self.text, self.all);
+        super::effect::page(&mut page, &self.effects, &self.why, self.all);
+        if !self.found.is_empty() {
+            page.gap();
+            shape::findings(&mut page, &self.found);
+        }
+        page
+    }
+}
+
+/// Whether lists are left out, or shown whole.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lists {
+    /// Numbers only.
+    pub(super) summary: bool,
+    /// Everything.
+    pub(super) all: bool,
+}
+
+impl Report for Change {
+    fn exit(&self) -> Exit {
+        Exit::finding(!self.stopped.is_empty())
+    }
+
+    fn page(self) -> Page {
+        let mut page = if self.shown { Page::new() } else { self.plan() };
+        if !page.blocks.is_empty() {
+            page.gap();
+        }
+        for why in &self.stopped {
+            page.line(Line::new().with(Role::Bad, "stopped: ").plain(why));
+        }
+        let target = self.target;
+        let line = match self.stage {
+            _ if !self.stopped.is_empty() => Line::from("nothing was changed"),
+            Stage::Planned if self.changed => Line::from(format!("{target}: nothing was changed (this is the plan)")),
+            _ if !self.changed => Line::from(format!("{target}: nothing to do")),
+            Stage::Waiting => Line::new().with(Role::Warn, format!("{target}: loaded, and waits to be confirmed")),
+            Stage::Kept => Line::new().with(Role::Good, format!("{target}: loaded")),
+            Stage::Restored => {
+                Line::new().with(Role::Good, format!("{target}: the rules from before are loaded again"))
+            }
+            _ => Line::from(format!("{target}: planned")),
+        };
+        page.line(line);
+        if let (Some(by), Some(token)) = (&self.confirm_by, &self.token) {
+            page.line(format!("the old rules come back at {by} unless you run `harden993 confirm`"));
+            page.line(Line::new().dim(format!("from a script: harden993 confirm --token {token}")));
+        }
+        for note in self.notes {
+            page.line(note);
+        }
+        page
+    }
+}
+
+/// Takes the lock and settles what earlier commands left behind.
+pub(super) fn hold<'a>(cx: &Context<'_>, state: &'a State<'a>) -> Result<(Held<'a>, Settled), Failure> {
+    let held = state.lock().map_err(failure)?;
+    let settled = settle(&held).map_err(failure)?;
+    match &settled {
+        Settled::Kept(id) => cx.warn(format!("the apply {id} was cut off after its load; it is complete and kept")),
+        Settled::Undone(id) => cx.warn(format!("the apply {id} was cut off; the rules from before it are loaded")),
+        Settled::Nothing | Settled::Waits(_) => {}
+    }
+    Ok((held, settled))
+}
+
+/// That another apply waits, as a failure.
+pub(super) fn none_waits(settled: &Settled) -> Result<(), Failure> {
+    match settled {
+        Settled::Waits(p) => Err(failure(crate::change::ChangeError::Waits {
+            id: p.id.clone(),
+            confirm_by: p.confirm_by.clone().unwrap_or_default(),
+        })),
+        _ => Ok(()),
+    }
+}
+
+/// Every file of a profile.
+pub(super) fn closure(loaded: &Loaded) -> Closure {
+    let files = loaded.files.iter().map(|f| (f.path.clone(), String::from_utf8_lossy(&f.content).into_owned()));
+    Closure {
+        profile: loaded.files.iter().next().map_or_else(PathBuf::new, |f| f.path.clone()),
+        files: files.collect(),
+    }
+}
+
+/// Who does it: the user behind sudo, else the user.
+pub(super) fn who(cx: &Context<'_>) -> String {
+    let named = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|v| cx.host.var(v).filter(|n| !n.is_empty()));
+    let name = named.unwrap_or_else(|| "unknown".to_owned());
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+/// The address that this very command is run from over SSH, if the port that it came by is one of these.
+pub(super) fn caller(cx: &Context<'_>, ports: &[u16]) -> Option<(IpAddr, u16)> {
+    let connection = cx.host.var("SSH_CONNECTION")?;
+    let words: Vec<&str> = connection.split_whitespace().collect();
+    let (ip, port) = (words.first()?.parse().ok()?, words.get(3)?.parse().ok()?);
+    ports.contains(&port).then_some((ip, port))
+}
+
+/// The open connections to some ports from some sources.
+pub(super) fn open_from(cx: &Context<'_>, ports: &[u16], sources: &AddrSet) -> Result<BTreeSet<Connection>, Failure> {
+    let all = connections(cx.host, ports)?;
+    Ok(all.into_iter().filter(|c| sources.contains(c.peer)).collect())
+}
+
+/// A journal entry in reports.
+#[derive(Debug, Serialize)]
+pub struct EntryObject {
+    id: String,
+    at: String,
+    by: String,
+    action: String,
+    target: String,
+    digest: Option<String>,
+    stage: Stage,
+    confirmed: bool,
+    counts: std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>>,
+}
+
+impl From<&Entry> for EntryObject {
+    fn from(e: &Entry) -> Self {
+        Self {
+            id: e.id.clone(),
+            at: e.at.clone(),
+            by: e.by.clone(),
+            action: e.action.clone(),
+            target: e.target.clone(),
+            digest: e.digest.clone(),
+            stage: e.stage,
+            confirmed: e.confirmed,
+            counts: e.counts.clone(),
+        }
+    }
+}
+
+impl EntryObject {
+    /// The entry as a row of a table.
+    pub(super) fn row(&self) -> Vec<Line> {
+        let count = |list: &str| {
+            let families = self.counts.get(list);
+            let n = |f: &str| families.and_then(|c| c.get(f)).map_or("0", String::as_str);
+            format!("{} + {}", n("ipv4"), n("ipv6"))
+        };
+        vec![
+            Line::new().strong(&self.id),
+            Line::from(&self.action),
+            Line::from(&self.target),
+            Line::from(&self.by),
+            Line::from(if self.confirmed { "confirmed" } else { "not kept" }),
+            Line::new().with(Role::Good, format!("gained {}", count("gained"))),
+            Line::new().with(Role::Bad, format!("lost {}", count("lost"))),
+        ]
+    }
+}
+
+/// Whether the same is confirmed already.
+pub(super) fn is_confirmed(state: &State<'_>, target: &str, closed: bool, closure: &Closure) -> Result<bool, Failure> {
+    let Some(Confirmed::Profile { id, target: t, closed: c }) = state.confirmed().map_err(failure)? else {
+        return Ok(false);
+    };
+    Ok(t == target && c == closed && state.closure(&id).map_err(failure)?.as_ref() == Some(closure))
+}

@@ -1,0 +1,107 @@
+//! `remove`: take all of ours away from this host, in every firewall that holds any.
+
+use clap::Args;
+
+use crate::change::{Confirmed, Goal, Live, Order, Plan, Scope, State, check, execute, holders, of_host};
+use crate::host::Stream;
+use crate::policy::TargetSettings;
+use crate::target::{self, Wanted};
+
+use super::applying::{Change, Lists, hold, none_waits, who};
+use super::current::{failure, platform, targets};
+use super::effect::Why;
+use super::restore::confirmed_scope;
+use super::{Context, Failure, Verb};
+
+/// Take all of our rules away from this host, and leave the rest as it is
+///
+/// The port is then as open as everybody else's rules leave it.
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Only from this firewall; without it, from every one that holds any
+    #[arg(long, value_name = "TARGET", value_parser = targets())]
+    target: Option<String>,
+
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+
+    /// Do everything up to the firewall's own check, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Leave out the lists of networks, keep the numbers
+    #[arg(long, conflicts_with = "all")]
+    summary: bool,
+
+    /// Show every network and every changed line, however many
+    #[arg(long)]
+    all: bool,
+}
+
+impl Verb for Remove {
+    type Report = Change;
+
+    fn run(self, cx: &Context<'_>) -> Result<Change, Failure> {
+        let state = State::new(cx.host, &cx.options.state_dir);
+        let (held, settled) = hold(cx, &state)?;
+        none_waits(&settled)?;
+        let here = platform(cx);
+        let settings = TargetSettings::default();
+        let scope = confirmed_scope(cx, &state)?.unwrap_or_else(|| Scope::of_port(993));
+        let lists = Lists { summary: self.summary, all: self.all };
+        let mut asked = self.yes || self.dry_run;
+        let mut last: Option<Change> = None;
+        loop {
+            let live = Live::read(cx.host, here).map_err(failure)?;
+            let held_by = holders(here, &live.ruleset);
+            let next = held_by.iter().copied().find(|n| self.target.as_deref().is_none_or(|t| t == *n));
+            // One firewall after the other; with nothing left the last change stands for all.
+            let Some(found) = next.and_then(target::by_name) else {
+                if !self.dry_run && held_by.is_empty() {
+                    state.set_confirmed(&Confirmed::Absent).map_err(failure)?;
+                }
+                return if let Some(change) = last {
+                    Ok(change)
+                } else {
+                        let name = self.target.as_deref().and_then(target::by_name).or_else(|| target::ALL.first().copied());
+                        let name = name.map_or("none", |t| t.spec().name);
+                        Ok(Change::nothing(name, of_host(here, &live.ruleset)).kept())
+                };
+            };
+            let goal = Goal { target: found, wanted: Wanted::Absent, settings: &settings, scope: &scope };
+            let plan = Plan::of(live, &goal).map_err(failure)?;
+            let others = of_host(here, &plan.after);
+            let mut change = Change::planned(found.spec().name, &plan, None, Why::default(), others, lists);
+            if self.dry_run {
+                let loading = plan.loading(&goal).map_err(failure)?;
+                check(cx.host, &loading).map_err(failure)?;
+                return Ok(change);
+            }
+            if !asked && cx.host.is_terminal(Stream::In) && cx.host.is_terminal(Stream::Err) {
+                cx.show(change.plan());
+                change = change.shown();
+                cx.ask("Take this away? [y/N]");
+                let answer = cx.host.answer(None)?.unwrap_or_default();
+                if !matches!(answer.trim(), "y" | "Y" | "yes") {
+                    return Ok(change.stopped(vec!["the answer was not yes".to_owned()]));
+                }
+                asked = true;
+            }
+            let order = Order {
+                action: "remove",
+                by: who(cx),
+                digest: None,
+                closed: false,
+                closure: None,
+                confirms: Some(Confirmed::Absent),
+                confirm: None,
+                cut: false,
+                ports: scope.ports.clone(),
+                state_dir: cx.options.state_dir.clone(),
+            };
+            let applied = execute(&held, &plan, &goal, &order).map_err(failure)?;
+            last = Some(change.applied(applied));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `status`: what is loaded and which policy it is, whether it is as confirmed, what waits, who was counted.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::change::{Confirmed, Finding, Scope, State, findings, verify};
+use crate::target::{self, Counter};
+
+use super::applying::EntryObject;
+use super::current::{Current, failure, targets};
+use super::restore::confirmed_rules;
+use super::shape::{self, FindingShape};
+use super::verify::Integrity;
+use super::{Context, Exit, Failure, Line, Page, Report, Role, Verb};
+
+/// Show what is loaded on this host, and whether it is what was confirmed
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 all is as confirmed, 1 there is a finding.")]
+pub struct Status {
+    /// The firewall; without it, the one that holds our rules
+    #[arg(long, value_name = "TARGET", value_parser = targets())]
+    target: Option<String>,
+}
+
+/// The state of a host.
+#[derive(Debug, Serialize)]
+pub struct HostStatus {
+    target: &'static str,
+    loaded: bool,
+    loaded_digest: Option<String>,
+    confirmed: Option<Confirmed>,
+    integrity: Option<Integrity>,
+    waiting: Option<Waiting>,
+    last: Option<EntryObject>,
+    counters: Vec<CounterObject>,
+    findings: Vec<FindingShape>,
+    #[serde(skip)]
+    found: Vec<Finding>,
+}
+
+#[derive(Debug, Serialize)]
+struct Waiting {
+    id: String,
+    confirm_by: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct CounterObject {
+    name: String,
+    packets: u64,
+    bytes: u64,
+}
+
+impl From<Counter> for CounterObject {
+    fn from(c: Counter) -> Self {
+        Self { name: c.name, packets: c.packets, bytes: c.bytes }
+    }
+}
+
+impl Verb for Status {
+    type Report = HostStatus;
+
+    fn run(self, cx: &Context<'_>) -> Result<HostStatus, Failure> {
+        let state = State::new(cx.host, &cx.options.state_dir);
+        let confirmed = state.confirmed().map_err(failure)?;
+        let named = self.target.clone().or_else(|| match &confirmed {
+            Some(Confirmed::Profile { target, .. }) => Some(target.clone()),
+            _ => None,
+        });
+        let seen = Current { current: Vec::new(), target: named.filter(|n| target::by_name(n).is_some()) }.read(cx)?;
+        let target = seen.target;
+        let rules = confirmed_rules(cx, &state)?;
+        let mut found = Vec::new();
+        let mut integrity = None;
+        if let Some(rules) = &rules {
+            let is = Integrity::of(target, seen.ruleset(), rules)?;
+            integrity = Some(is);
+            found.extend(drift(is));
+            let verified = verify(&rules.policy, seen.ruleset(), &Scope::of_policy(&rules.policy));
+            found.extend(findings(&rules.policy, target.platform(), seen.ruleset(), &verified));
+        } else {
+            found.extend(crate::change::of_host(target.platform(), seen.ruleset()));
+            if target.has_ours(seen.ruleset()) {
+                found.push(Finding::unconfirmed());
+            }
+        }
+        let pending = state.pending().map_err(failure)?;
+        if let Some(p) = pending.as_ref().filter(|p| !p.waits) {
+            found.push(Finding::cut_off(&p.id));
+        }
+        Ok(HostStatus {
+            target: target.spec().name,
+            loaded: target.has_ours(seen.ruleset()),
+            loaded_digest: target.read(&seen.live.listing).map_err(|e| failure(e.into()))?.digest,
+            confirmed,
+            integrity,
+            waiting: pending.filter(|p| p.waits).map(|p| Waiting { id: p.id, confirm_by: p.confirm_by }),
+            last: state.entries().map_err(failure)?.last().map(EntryObject::from),
+            counters: target.counters(&seen.live.listing).into_iter().map(CounterObject::from).collect(),
+            findings: found.iter().map(FindingShape::from).collect(),
+            found,
+        })
+    }
+}
+
+fn drift(integrity: Integrity) -> Option<Finding> {
+    match integrity {
+        Integrity::Intact => None,
+        Integrity::Altered => Some(Finding::drift("our rules are not loaded as they were confirmed")),
+        Integrity::Absent => Some(Finding::drift("our rules are confirmed, but none of them are loaded")),
+    }
+}
+
+impl Report for HostStatus {
+    fn exit(&self) -> Exit {
+        Exit::finding(self.found.iter().any(|f| f.severity > crate::change::Severity::Note))
+    }
+
+    fn page(self) -> Page {
+        let mut page = Page::new();
+        let (role, word) = match (self.loaded, self.integrity) {
+            (false, _) => (Role::Warn, "none of our rules are loaded"),
+            (true, Some(Integrity::Intact)) => (Role::Good, "loaded as confirmed"),
+            (true, Some(_)) => (Role::Bad, "loaded, but not as confirmed"),
+            (true, None) => (Role::Warn, "loaded, but not confirmed"),
+        };
+        page.line(Line::new().strong(self.target).plain(": ").with(role, word));
+        if let Some(digest) = &self.loaded_digest {
+            page.line(Line::new().dim("  policy   ").plain(digest));
+        }
+        if let Some(waiting) = &self.waiting {
+            let by = waiting.confirm_by.as_deref().unwrap_or("no time");
+            page.line(Line::new().with(Role::Warn, "  waits    ").plain(format!("the apply {}, until {by}", waiting.id)));
+        }
+        if let Some(last) = &self.last {
+            page.table(vec![std::iter::once(Line::new().dim("  last     ")).chain(last.row()).collect()]);
+        }
+        for counter in &self.counters {
+            let text = format!("{} {} packets, {} bytes", counter.name, counter.packets, counter.bytes);
+            page.line(Line::new().dim("  counter  ").plain(text));
+        }
+        if !self.found.is_empty() {
+            page.gap();
+            shape::findings(&mut page, &self.found);
+        }
+        page
+    }
+}

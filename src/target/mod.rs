@@ -3,6 +3,7 @@
 //! Nothing outside a target's folder knows its syntax. A fifth target is one folder, its templates and one line in [`ALL`].
 
 mod adapt;
+pub mod iptables;
 mod listing;
 mod load;
 mod nftables;
@@ -26,7 +27,7 @@ pub use load::{LoadError, Loading, Step, Wanted};
 pub use prove::{Disagreement, prove};
 
 /// Every target, in the order in which they are documented.
-pub static ALL: &[&dyn Target] = &[&nftables::Nftables, &pf::Pf, &windows::Windows];
+pub static ALL: &[&dyn Target] = &[&nftables::Nftables, &iptables::Iptables, &pf::Pf, &windows::Windows];
 
 /// The target of a name.
 pub fn by_name(name: &str) -> Option<&'static dyn Target> {

@@ -1,0 +1,193 @@
+//! Loading as data: the input of `iptables-restore` that brings our chains to what is wanted, chain by chain.
+
+use crate::net::Family;
+use crate::policy::TargetSettings;
+use crate::target::{HEADING, Listing, LoadError, Loading, ReadError, Step, Wanted};
+
+use super::read::{Block, Variant, scan};
+
+/// How long a restore waits for others that hold the lock of the legacy variant, in seconds.
+const WAIT: &str = "60";
+
+/// The start of the names of our chains.
+const OURS: &str = "H993-";
+
+/// Our jumps, each as the rule that it is and the chain that it leads to.
+const JUMPS: [(&str, &str); 2] = [("-p tcp -j H993-IN", "H993-IN"), ("-p tcp -j H993-FWD", "H993-FWD")];
+
+/// What a live listing holds of ours, as a capture with only our chains in it.
+pub(super) fn snapshot(live: &Listing) -> Result<Option<String>, ReadError> {
+    let scanned = scan(live)?;
+    let mut out = String::new();
+    for block in scanned.blocks.iter().filter(|b| b.table == "filter" && ours(b).next().is_some()) {
+        out.extend([HEADING, &command_of(live, block, "save"), "\n*filter\n"]);
+        ours(block).for_each(|c| out.extend([":", c.name, " - [0:0]\n"]));
+        for chain in ours(block) {
+            chain.rules.iter().for_each(|r| out.extend(["-A ", chain.name, " ", r.text, "\n"]));
+        }
+        out.push_str("COMMIT\n");
+    }
+    Ok((!out.is_empty()).then_some(out))
+}
+
+/// How to bring a host to what is wanted.
+pub(super) fn loading(live: &Listing, wanted: Wanted<'_>, settings: &TargetSettings) -> Result<Loading, LoadError> {
+    let now = scan(live)?;
+    let text = match wanted {
+        Wanted::Rendering(_, files) => {
+            Some(Listing::of_text(files.iter().map(|f| f.content.as_str()).collect::<String>()))
+        }
+        Wanted::Snapshot(text) => Some(Listing::parse(text)),
+        Wanted::Absent => None,
+    };
+    let goal = text.as_ref().map(scan).transpose()?;
+    let mut out = Loading { delta: true, ..Loading::default() };
+    for family in Family::ALL {
+        let tables = || now.blocks.iter().filter(|b| b.family == family && b.table == "filter");
+        let goal = goal.iter().flat_map(|g| &g.blocks).find(|b| b.family == family && b.table == "filter");
+        let target = match goal {
+            Some(_) => choose(tables(), settings)?,
+            None => None,
+        };
+        // Where ours is in the other variant as well, it goes from there after it has come here.
+        let others = tables().filter(|b| {
+            target.is_none_or(|t| !std::ptr::eq(t, *b)) && (ours(b).next().is_some() || jumps(b).next().is_some())
+        });
+        let mut steps = Vec::new();
+        if let Some(goal) = goal {
+            let program = match target {
+                Some(block) => command_of(live, block, "restore"),
+                None => program(family, settings, "restore"),
+            };
+            steps.push((program, commit(target, Some(goal))));
+        }
+        steps.extend(others.map(|b| (command_of(live, b, "restore"), commit(Some(b), None))));
+        for (program, commit) in steps {
+            let Some(commit) = commit else { continue };
+            let args = ["--noflush", "-w", WAIT];
+            out.delta &= !commit.whole;
+            out.check.push(Step::new(&program, &["--test", "--noflush", "-w", WAIT], commit.text.clone()));
+            out.load.push(Step::new(&program, &args, commit.text));
+        }
+    }
+    out.delta &= !out.load.is_empty();
+    Ok(out)
+}
+
+/// The table that ours belongs in: where the settings say, else where it is, else where the host's other rules are. None:
+/// there is none yet.
+fn choose<'a, 't: 'a>(
+    tables: impl Iterator<Item = &'a Block<'t>>,
+    settings: &TargetSettings,
+) -> Result<Option<&'a Block<'t>>, LoadError> {
+    let wanted = match settings.choice("variant") {
+        Some("nft") => Some(Variant::Nft),
+        Some("legacy") => Some(Variant::Legacy),
+        _ => None,
+    };
+    let mut tables: Vec<_> =
+        tables.filter(|b| wanted.is_none() || b.variant.is_none() || b.variant == wanted).collect();
+    if tables.len() > 1 {
+        let with_ours: Vec<_> = tables.iter().copied().filter(|b| ours(b).next().is_some()).collect();
+        if with_ours.is_empty() {
+            tables.retain(|b| b.hidden || b.chains.iter().any(|c| !c.rules.is_empty()));
+        } else {
+            tables = with_ours;
+        }
+    }
+    if tables.iter().any(|b| b.hidden) {
+        return Err(LoadError::Host {
+            message: "the filter table holds rules that only nft can show, so iptables cannot be used safely here"
+                .to_owned(),
+            help: "use the nftables target".to_owned(),
+        });
+    }
+    match tables[..] {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => Err(LoadError::Host {
+            message: "rules are loaded in both variants of iptables, nft and legacy".to_owned(),
+            help: "say which one to use: variant = \"nft\" or \"legacy\" under [target.iptables]".to_owned(),
+        }),
+    }
+}
+
+/// The program beside the one that printed a table.
+fn command_of(live: &Listing, block: &Block<'_>, verb: &str) -> String {
+    let command = live.sections.get(block.section).map_or("", |s| s.command.as_str());
+    let program = command.split(' ').next().unwrap_or_default();
+    match program.strip_suffix("-save") {
+        Some(tool) => format!("{tool}-{verb}"),
+        None => format!("{}-{verb}", block.tool()),
+    }
+}
+
+/// The program where no table is there yet.
+fn program(family: Family, settings: &TargetSettings, verb: &str) -> String {
+    let tool = if family == Family::V4 { "iptables" } else { "ip6tables" };
+    match settings.choice("variant") {
+        Some(variant @ ("nft" | "legacy")) => format!("{tool}-{variant}-{verb}"),
+        _ => format!("{tool}-{verb}"),
+    }
+}
+
+fn ours<'a, 't>(block: &'a Block<'t>) -> impl Iterator<Item = &'a super::read::RawChain<'t>> {
+    block.chains.iter().filter(|c| c.name.starts_with(OURS))
+}
+
+/// Every jump of ours in a chain of somebody else: the chain, the rule and its place.
+fn jumps<'a, 't>(block: &'a Block<'t>) -> impl Iterator<Item = (&'t str, &'static str, usize)> + 'a {
+    block.chains.iter().filter(|c| !c.name.starts_with(OURS)).flat_map(|c| {
+        c.rules.iter().enumerate().filter_map(move |(at, rule)| {
+            let (text, _) = JUMPS.iter().find(|(text, _)| *text == rule.text)?;
+            Some((c.name, *text, at))
+        })
+    })
+}
+
+/// What is loaded in one commit.
+struct Commit {
+    text: String,
+    /// Whether nothing of ours was there to be kept.
+    whole: bool,
+}
+
+/// The commit that brings our part of a table to what is wanted. None if it is so already.
+fn commit(now: Option<&Block<'_>>, goal: Option<&Block<'_>>) -> Option<Commit> {
+    let mut declarations = String::new();
+    let mut rules = String::new();
+    for chain in goal.into_iter().flat_map(|g| ours(g)) {
+        let loaded = now.and_then(|n| n.chain(chain.name));
+        let same =
+            |l: &super::read::RawChain<'_>| l.rules.iter().map(|r| r.text).eq(chain.rules.iter().map(|r| r.text));
+        if loaded.is_some_and(same) {
+            continue;
+        }
+        declarations.extend([":", chain.name, " - [0:0]\n"]);
+        chain.rules.iter().for_each(|r| rules.extend(["-A ", chain.name, " ", r.text, "\n"]));
+    }
+    let mut ends = String::new();
+    let docker =
+        now.and_then(|n| n.chain("FORWARD")).is_some_and(|c| c.rules.iter().any(|r| r.text == "-j DOCKER-USER"));
+    let forward = if docker { "DOCKER-USER" } else { "FORWARD" };
+    for (text, chain) in JUMPS {
+        let from = if chain == "H993-IN" { "INPUT" } else { forward };
+        let wanted = goal.is_some_and(|g| g.chain(chain).is_some());
+        let there: Vec<_> = now.into_iter().flat_map(jumps).filter(|(_, t, _)| *t == text).collect();
+        if wanted && matches!(there[..], [(at, _, 0)] if at == from) {
+            continue;
+        }
+        there.iter().for_each(|(at, ..)| ends.extend(["-D ", at, " ", text, "\n"]));
+        if wanted {
+            ends.extend(["-I ", from, " 1 ", text, "\n"]);
+        }
+    }
+    let stale = || now.into_iter().flat_map(|n| ours(n)).filter(|c| goal.is_none_or(|g| g.chain(c.name).is_none()));
+    stale().for_each(|c| ends.extend(["-F ", c.name, "\n"]));
+    stale().for_each(|c| ends.extend(["-X ", c.name, "\n"]));
+    if declarations.is_empty() && ends.is_empty() {
+        return None;
+    }
+    let whole = now.is_none_or(|n| ours(n).next().is_none());
+    Some(Commit { text: format!("*filter\n{declarations}{rules}{ends}COMMIT\n"), whole })
+}

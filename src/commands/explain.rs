@@ -1,48 +1,60 @@
 //! `explain`: what happens to an address or a network, and which line of which file decides.
 
+mod live;
 mod part;
 mod reason;
+mod way;
+
+use std::collections::BTreeSet;
 
 use clap::Args;
 use serde::Serialize;
 
-use crate::access::{Interface, Path};
-use crate::change::Asked;
-use crate::net::{AddrSet, Network, ParseError, no_source, parse_network};
-use crate::policy::Policy;
+use crate::access::{Interface, Path, Pattern};
+use crate::change::{self, Asked, Scope};
+use crate::net::{AddrSet, Network, ParseError, Span, no_source, parse_network};
+use crate::ruleset::{Evaluator, Ruleset};
 
+use super::asking::Asking;
+use super::current::Current;
+use super::profile::{Day, Usable, today, usable};
 use super::shape::{Networks, QuestionShape};
-use super::profile::{Day, usable};
 use super::{Code, Context, Exit, Failure, Line, Page, Report, Role, Verb};
 
+use live::{Live, LiveVerdict};
 use part::{Part, parts};
 use reason::Entry;
+use way::Way;
 
 /// Say what happens to an address or network, and which line of the profile decides
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-A network that is not decided as a whole is shown in parts. Where the interface matters, each one is shown.
+A network that is not decided as a whole is shown in parts. Where the interface matters, each one is shown. With --live or \
+--current it is also shown what the loaded rules do, everybody's together, and which rule decides.
 
-Exit codes: 0 all that was asked is accepted, within limits or without; 1 something is refused.
+Exit codes: 0 all that was asked is accepted, within limits or without; 1 something is not.
 
 Examples:
   harden993 explain 198.51.100.7
   harden993 explain 198.51.100.0/24 2001:db8::/32 --interface wg0
-  harden993 explain 203.0.113.16-203.0.113.31 --now 2027-04-01")]
+  harden993 explain 203.0.113.16-203.0.113.31 --now 2027-04-01
+  harden993 explain 198.51.100.7 --live")]
 pub struct Explain {
     /// Addresses, networks or ranges
     #[arg(required = true, value_name = "ADDR")]
     addresses: Vec<String>,
 
-    /// The port; without it each guarded port
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    port: Option<u16>,
+    /// Say also what the rules that this host has loaded do
+    #[arg(long, conflicts_with_all = ["current", "now"])]
+    live: bool,
 
-    /// The interface that the connection comes in by; without it each that the profile tells apart
-    #[arg(long, value_name = "IF")]
-    interface: Option<String>,
+    #[command(flatten)]
+    current: Current,
 
-    /// Show every part, however many there are
+    #[command(flatten)]
+    asking: Asking,
+
+    /// Show every part and every network, however many there are
     #[arg(long)]
     all: bool,
 
@@ -69,7 +81,7 @@ struct Answer {
     verdict: &'static str,
     entries: Vec<Entry>,
     /// What a ruleset does, where one was asked.
-    live: Option<()>,
+    live: Option<LiveVerdict>,
     networks: Networks,
 }
 
@@ -78,8 +90,10 @@ struct Answer {
 struct Told {
     query: String,
     ports: Vec<u16>,
+    path: Path,
     /// None stands for every interface that is not named elsewhere.
     interfaces: Vec<Option<String>>,
+    to: Option<Vec<String>>,
     parts: Vec<Part>,
 }
 
@@ -88,38 +102,130 @@ impl Verb for Explain {
 
     fn run(self, cx: &Context<'_>) -> Result<Explanation, Failure> {
         let queries = self.addresses.iter().map(|text| query(text)).collect::<Result<Vec<_>, _>>()?;
-        let profile = usable(cx, self.day.date(cx)?)?;
-        let ports = self.port.map_or_else(|| profile.policy.ports.clone(), |p| vec![p]);
-        let interfaces = interfaces(&profile.policy, self.interface.as_deref());
-        let (mut results, mut told) = (Vec::new(), Vec::<Told>::new());
+        let today = if self.live { today(cx.host) } else { self.day.date(cx)? };
+        let profile = usable(cx, today)?;
+        let seen = if self.live || !self.current.current.is_empty() {
+            Some(self.current.read(cx)?)
+        } else if self.current.target.is_some() {
+            return Err(Failure::wrong(Code::Argument, "`--target` says which loaded rules are meant, and none are asked")
+                .help("add `--live` or `--current FILE`"));
+        } else {
+            None
+        };
+        let ruleset = seen.as_ref().map(super::current::Seen::ruleset);
+        let ways = self.ways(&profile, ruleset)?;
+        let (mut results, mut told) = (Vec::new(), Vec::new());
         for (text, network) in self.addresses.iter().zip(queries) {
-            let first = told.len();
-            for interface in &interfaces {
-                // Every guarded port is decided alike, so the first one stands for all.
-                let parts = parts(&profile, network, interface, ports[0]);
-                let label = interface.label();
-                let alike = told[first..].iter_mut().find(|t| t.parts == parts);
+            let mut answered: Vec<(&Asked, Vec<Part>)> = Vec::new();
+            for (asked, way, live) in &ways {
+                let parts = parts(&profile, network, way, live);
                 // What is as by the unnamed interface needs no question of its own.
-                if alike.as_ref().is_some_and(|t| t.interfaces.contains(&None)) {
-                    continue;
-                }
-                for port in &ports {
-                    let asked = Asked { port: *port, path: Path::Input, interface: label.clone(), to: None };
-                    results.extend(answers(text, &asked, &parts));
-                }
-                match alike {
-                    Some(t) => t.interfaces.push(label),
-                    None => told.push(Told {
-                        query: text.clone(),
-                        ports: ports.clone(),
-                        interfaces: vec![label],
-                        parts,
-                    }),
+                let unnamed = Asked { interface: None, ..asked.clone() };
+                if !parts.is_empty() && !answered.iter().any(|(a, p)| **a == unnamed && *p == parts) {
+                    answered.push((asked, parts));
                 }
             }
+            results.extend(answered.iter().flat_map(|(asked, parts)| answers(text, asked, parts)));
+            told.extend(tell(text, answered));
         }
         Ok(Explanation { results, told, all: self.all })
     }
+}
+
+impl Explain {
+    /// Every way that is asked about, as it is reported, with what the ruleset does on it.
+    fn ways(
+        &self,
+        profile: &Usable,
+        ruleset: Option<&Ruleset>,
+    ) -> Result<Vec<(Asked, Way, Live)>, Failure> {
+        let scope = self.asking.scope(Some(&profile.policy))?;
+        let interfaces = match &scope.interface {
+            Some(interface) => vec![interface.clone()],
+            None => interfaces(profile, ruleset),
+        };
+        // Port 143, where it is closed to everybody, is told only if somebody asks about it.
+        let policy = &profile.policy;
+        let ports = if scope.ports == policy.all_ports() { policy.ports.clone() } else { scope.ports.clone() };
+        let mut out = Vec::new();
+        for interface in interfaces {
+            for port in &ports {
+                let scope = Scope { ports: vec![*port], interface: Some(interface.clone()), ..scope.clone() };
+                out.extend(match ruleset {
+                    Some(ruleset) => loaded(ruleset, &scope),
+                    None => vec![asked(&scope, *port, &interface)],
+                });
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// Each interface that is guarded and that the profile or the ruleset tells apart, the unnamed one first.
+fn interfaces(profile: &Usable, ruleset: Option<&Ruleset>) -> Vec<Interface> {
+    let named: BTreeSet<Pattern> = ruleset.map(Ruleset::interfaces).unwrap_or_default();
+    let mut all = profile.policy.interface_classes();
+    all.extend(named.iter().map(|p| Interface::parse(&p.to_string())));
+    let mut seen = BTreeSet::new();
+    all.retain(|i| profile.policy.covers(i) && seen.insert(i.clone()));
+    all
+}
+
+/// The one question of a scope, without a ruleset.
+fn asked(scope: &Scope, port: u16, interface: &Interface) -> (Asked, Way, Live) {
+    let routed = scope.routed.as_ref().zip(scope.to.as_ref()).is_some_and(|(nets, to)| nets.contains_all(to));
+    let path = scope.path.unwrap_or(if routed { Path::Forwarded } else { Path::Input });
+    let to = scope.to.clone();
+    let asked = Asked { port, path, interface: interface.label(), to: to.as_ref().map(AddrSet::to_cidrs) };
+    (asked, Way { port, interface: interface.clone(), path, to }, Live::nothing())
+}
+
+/// The questions that a ruleset tells apart, each with what it does.
+fn loaded(ruleset: &Ruleset, scope: &Scope) -> Vec<(Asked, Way, Live)> {
+    let mut evaluator = Evaluator::new(ruleset);
+    let answers = change::ask(&[ruleset], scope).into_iter().map(|answer| {
+        let traced = evaluator.trace(&answer.question);
+        let live = Live::of(&traced.access, ruleset, &answer.sources);
+        let question = answer.question;
+        let to = question.to.as_ref().map(|t| t.0.clone());
+        let way = Way { port: question.port, interface: question.interface, path: answer.asked.path, to };
+        (answer.asked, way, live)
+    });
+    answers.collect()
+}
+
+/// Questions of one query that are answered alike, told together: first those that differ in the port, then those that
+/// differ in the interface.
+fn tell(query: &str, answered: Vec<(&Asked, Vec<Part>)>) -> Vec<Told> {
+    let mut by_port: Vec<Told> = Vec::new();
+    for (asked, parts) in answered {
+        let interface = std::slice::from_ref(&asked.interface);
+        match by_port
+            .iter_mut()
+            .find(|t| t.path == asked.path && t.interfaces == interface && t.to == asked.to && t.parts == parts)
+        {
+            Some(told) => told.ports.push(asked.port),
+            None => by_port.push(Told {
+                query: query.to_owned(),
+                ports: vec![asked.port],
+                path: asked.path,
+                interfaces: vec![asked.interface.clone()],
+                to: asked.to.clone(),
+                parts,
+            }),
+        }
+    }
+    let mut out: Vec<Told> = Vec::new();
+    for told in by_port {
+        match out
+            .iter_mut()
+            .find(|t| t.path == told.path && t.ports == told.ports && t.to == told.to && t.parts == told.parts)
+        {
+            Some(same) => same.interfaces.extend(told.interfaces),
+            None => out.push(told),
+        }
+    }
+    out
 }
 
 /// The network that is asked about.
@@ -146,42 +252,37 @@ fn query(text: &str) -> Result<Network, Failure> {
     Ok(network)
 }
 
-/// The interfaces to ask about: the one that was named, else each that is guarded and told apart, the unnamed one first.
-fn interfaces(policy: &Policy, named: Option<&str>) -> Vec<Interface> {
-    match named {
-        Some(name) => vec![Interface::parse(name)],
-        None => policy.interface_classes().into_iter().filter(|i| policy.covers(i)).collect(),
-    }
-}
-
-/// One object for each verdict among the parts, in the order of the addresses.
+/// One object for each verdict (of the profile and of the ruleset) among the parts, in the order of the addresses.
 fn answers(query: &str, asked: &Asked, parts: &[Part]) -> Vec<Answer> {
-    let mut out: Vec<Answer> = Vec::new();
+    let mut groups: Vec<(&Part, Vec<&Part>)> = Vec::new();
     for part in parts {
-        let i = out.iter().position(|a| a.verdict == part.verdict).unwrap_or_else(|| {
-            out.push(Answer {
-                query: query.to_owned(),
-                question: QuestionShape::from(asked),
-                verdict: part.verdict,
-                entries: Vec::new(),
-                live: None,
-                networks: Networks::default(),
-            });
-            out.len() - 1
-        });
-        out[i].networks.0 = out[i].networks.0.union(&part.networks);
-        out[i].entries.extend(part.reason.entries().iter().cloned());
+        match groups.iter_mut().find(|(first, _)| (first.verdict, &first.live) == (part.verdict, &part.live)) {
+            Some((_, group)) => group.push(part),
+            None => groups.push((part, vec![part])),
+        }
     }
-    for answer in &mut out {
-        let mut seen = std::collections::BTreeSet::new();
-        answer.entries.retain(|e| seen.insert(e.clone()));
-    }
-    out
+    let answer = |(first, group): (&Part, Vec<&Part>)| {
+        let mut seen = BTreeSet::new();
+        let entries = group.iter().flat_map(|p| p.reason.entries());
+        let v4 = group.iter().flat_map(|p| p.networks.v4.spans()).copied().collect::<Vec<Span<u32>>>();
+        let v6 = group.iter().flat_map(|p| p.networks.v6.spans()).copied().collect::<Vec<Span<u128>>>();
+        Answer {
+            query: query.to_owned(),
+            question: QuestionShape::from(asked),
+            verdict: first.verdict,
+            entries: entries.filter(|e| seen.insert(*e)).cloned().collect(),
+            live: first.live.clone(),
+            networks: Networks(AddrSet { v4: v4.into_iter().collect(), v6: v6.into_iter().collect() }),
+        }
+    };
+    groups.into_iter().map(answer).collect()
 }
 
 impl Report for Explanation {
     fn exit(&self) -> Exit {
-        Exit::finding(self.results.iter().any(|a| !matches!(a.verdict, "accept" | "limit")))
+        let gets_in = |verdict| matches!(verdict, "accept" | "limit");
+        let all = self.results.iter().all(|a| gets_in(a.verdict) && a.live.as_ref().is_none_or(|l| gets_in(l.verdict)));
+        Exit::finding(!all)
     }
 
     fn page(self) -> Page {
@@ -212,7 +313,9 @@ impl Told {
         let ports = format!("{} {}", if ports.len() == 1 { "port" } else { "ports" }, ports.join(", "));
         let named: Vec<&str> = self.interfaces.iter().flatten().map(String::as_str).collect();
         let by = if named.is_empty() { String::new() } else { format!(" by {}", named.join(", ")) };
-        Line::new().strong(&self.query).plain(format!(" to {ports}{by}"))
+        let to = self.to.as_ref().map_or_else(String::new, |to| format!(" of {}", to.join(", ")));
+        let forwarded = if self.path == Path::Forwarded { ", forwarded" } else { "" };
+        Line::new().strong(&self.query).plain(format!(" to {ports}{to}{by}{forwarded}"))
     }
 }
 
@@ -241,12 +344,17 @@ impl Part {
             networks.truncate(3);
             networks.push(format!("and {} more", count - 3));
         }
-        vec![self.verdict(), Line::from(networks.join(", ")), Line::from(self.reason())]
+        let mut row = vec![self.verdict(), Line::from(networks.join(", ")), Line::from(self.reason())];
+        row.extend(self.live.as_ref().map(Line::from));
+        row
     }
 
     /// The part with each of its networks on a line.
     fn whole(&self, page: &mut Page) {
         page.line(self.verdict().plain("  ").plain(self.reason()));
+        if let Some(live) = &self.live {
+            page.line(Line::new().plain("  ").plain(live));
+        }
         let mut text = String::new();
         for network in self.networks.to_cidrs() {
             text.push_str("  ");

@@ -41,6 +41,8 @@ pub(super) enum Reason {
     Plaintext,
     /// The port is none of the profile's.
     OtherPort(u16),
+    /// Forwarded connections like this one are not guarded.
+    OtherPath,
     /// The interface is not guarded.
     OtherInterface(String),
     /// Loopback.
@@ -95,7 +97,12 @@ impl Reason {
             | Self::Expired(e)
             | Self::OnlyVia(e, _)
             | Self::Closed(e) => e,
-            Self::Nobody | Self::Plaintext | Self::OtherPort(_) | Self::OtherInterface(_) | Self::Loopback => &[],
+            Self::Nobody
+            | Self::Plaintext
+            | Self::OtherPort(_)
+            | Self::OtherPath
+            | Self::OtherInterface(_)
+            | Self::Loopback => &[],
         }
     }
 }
@@ -113,6 +120,7 @@ impl fmt::Display for Reason {
             Self::Nobody => f.write_str("no entry trusts it"),
             Self::Plaintext => f.write_str("`plaintext_imap` closes port 143 to everybody"),
             Self::OtherPort(port) => write!(f, "the profile does not guard port {port}"),
+            Self::OtherPath => f.write_str("the profile does not guard what is forwarded there"),
             Self::OtherInterface(name) => write!(f, "the profile does not guard the interface {name}"),
             Self::Loopback => f.write_str("loopback is always accepted"),
         }

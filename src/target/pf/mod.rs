@@ -63,7 +63,7 @@ impl Dialect {
 
 /// The pf target.
 #[derive(Clone, Copy, Debug)]
-pub struct Pf;
+pub(super) struct Pf;
 
 impl Target for Pf {
     fn spec(&self) -> TargetSpec {

@@ -100,7 +100,7 @@ pub fn findings(policy: &Policy, platform: Platform, ruleset: &Ruleset, verified
             out.push(Finding {
                 code: "missing",
                 severity: Severity::Error,
-                message: format!("{}: trusted, but refused: {}", place(&v.asked), some(&v.missing)),
+                message: format!("{}: trusted, but refused: {}", place(&v.asked), v.missing.brief(3)),
                 rule: rule(&v.missing, |o| matches!(o.verdict, Verdict::Refuse(_))),
                 help: Some("let the port through in that rule, or take it away".to_owned()),
             });
@@ -122,7 +122,7 @@ pub fn findings(policy: &Policy, platform: Platform, ruleset: &Ruleset, verified
             out.push(Finding {
                 code: "excess",
                 severity: Severity::Error,
-                message: format!("{}: not trusted, but reachable: {}", place(&v.asked), some(&v.excess)),
+                message: format!("{}: not trusted, but reachable: {}", place(&v.asked), v.excess.brief(3)),
                 rule: rule(&v.excess, |o| matches!(o.verdict, Verdict::Accept | Verdict::Limit { .. })),
                 help: None,
             });
@@ -134,7 +134,7 @@ pub fn findings(policy: &Policy, platform: Platform, ruleset: &Ruleset, verified
                 message: format!(
                     "{}: cannot be told for {}: {}",
                     place(&v.asked),
-                    some(&unknown.sources.0),
+                    unknown.sources.0.brief(3),
                     unknown.because
                 ),
                 rule: unknown.rule.clone(),
@@ -210,15 +210,4 @@ fn place(asked: &Asked) -> String {
     let by = asked.interface.as_ref().map(|i| format!(" by {i}")).unwrap_or_default();
     let to = asked.to.as_ref().map(|t| format!(" to {}", t.join(", "))).unwrap_or_default();
     format!("port {}{forwarded}{by}{to}", asked.port)
-}
-
-/// The first few prefixes of a set, and how many more there are.
-fn some(set: &AddrSet) -> String {
-    let v4 = set.v4.prefixes().map(|p| p.to_string());
-    let mut prefixes = v4.chain(set.v6.prefixes().map(|p| p.to_string()));
-    let shown: Vec<String> = prefixes.by_ref().take(3).collect();
-    match prefixes.count() {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
 }

@@ -160,24 +160,7 @@ pub(super) fn page(page: &mut Page, effects: &[Effect], why: &Why, all: bool) {
     for (number, effect) in effects.iter().enumerate().filter(|(_, e)| !e.is_empty()) {
         page.gap().line(QuestionShape::from(&effect.asked).head());
         for (name, role) in ORDER {
-            let set = list(effect, name);
-            if set.is_empty() {
-                continue;
-            }
-            page.line(Line::new().plain("  ").with(role, format!("{name:<10}")).plain(shape::size(set)));
-            let total = set.v4.prefixes().count() + set.v6.prefixes().count();
-            let shown = if all { total } else { SHOWN.min(total) };
-            let v4 = set.v4.prefixes().map(|p| p.to_string());
-            let prefixes = v4.chain(set.v6.prefixes().map(|p| p.to_string()));
-            let mut rows = Vec::new();
-            for prefix in prefixes.take(shown) {
-                let reason = why.get(number, &prefix).map_or_else(Line::new, |r| Line::new().dim(r));
-                rows.push(vec![Line::from(format!("    {prefix}")), reason]);
-            }
-            page.table(rows);
-            if total > shown {
-                page.line(Line::new().dim(format!("    and {} networks more (`--all` shows them)", total - shown)));
-            }
+            shape::listed(page, role, name, list(effect, name), all, |prefix| why.get(number, prefix));
         }
         shape::unknown(page, &effect.unknown, all);
     }
@@ -185,6 +168,8 @@ pub(super) fn page(page: &mut Page, effects: &[Effect], why: &Why, all: bool) {
 
 /// Writes a unified diff, with the changed words of changed lines marked.
 pub(super) fn text(page: &mut Page, text: &str, all: bool) {
+    // A tab would be shown as the control character that it is.
+    let text = text.replace('\t', "  ");
     let lines: Vec<&str> = text.lines().collect();
     let shown = if all { lines.len() } else { lines.len().min(LINES) };
     let mut at = 0;
@@ -252,6 +237,10 @@ pub(super) fn markdown(target: &str, text: &str, effects: &[Effect], why: &Why, 
         let _ = writeln!(out, "**{head}**\n\n| change | network | why |\n| --- | --- | --- |");
         for (name, _) in ORDER {
             let set = list(effect, name);
+            if set.all_but().is_some() {
+                let _ = writeln!(out, "| {name} | {} | |", set.brief(SHOWN));
+                continue;
+            }
             let v4 = set.v4.prefixes().map(|p| p.to_string());
             let mut prefixes = v4.chain(set.v6.prefixes().map(|p| p.to_string()));
             for prefix in prefixes.by_ref().take(if all { usize::MAX } else { SHOWN }).collect::<Vec<_>>() {

@@ -90,7 +90,7 @@ fn take(
             Verdict::Limit { limits, .. } => Some(*limits),
             Verdict::Refuse(_) => continue,
             Verdict::Unknown { because } => {
-                left_out.push(format!("{}: not known ({because}); rule: {}", some(&sources), text(&outcome)));
+                left_out.push(format!("{}: not known ({because}); rule: {}", sources.brief(5), text(&outcome)));
                 continue;
             }
         };
@@ -106,7 +106,7 @@ fn take(
             let name = asked.interface.clone().unwrap_or_default();
             left_out.push(format!(
                 "by {name} the old rules refuse {}, which a profile that trusts them by other interfaces cannot say",
-                some(&less)
+                less.brief(5)
             ));
         }
     }
@@ -192,17 +192,8 @@ fn prove(text: &str, answers: &[Answer], port: u16) -> Result<(), Failure> {
         let (old, new) = (access.reachable().intersect(&answer.sources), policy.answer(&question).reachable());
         let (old, new) = (old, new.intersect(&answer.sources));
         if old != new {
-            return Err(defect(format!("{} differ", some(&old.minus(&new).union(&new.minus(&old))))));
+            return Err(defect(format!("{} differ", old.minus(&new).union(&new.minus(&old)).brief(5))));
         }
     }
     Ok(())
-}
-
-fn some(set: &AddrSet) -> String {
-    let cidrs: Vec<String> = {
-        let v4 = set.v4.prefixes().map(|p| p.to_string());
-        v4.chain(set.v6.prefixes().map(|p| p.to_string())).take(5).collect()
-    };
-    let more = set.v4.prefixes().count() + set.v6.prefixes().count() - cidrs.len();
-    if more == 0 { cidrs.join(", ") } else { format!("{} and {more} more", cidrs.join(", ")) }
 }

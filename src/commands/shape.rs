@@ -158,15 +158,40 @@ const SHOWN: usize = 12;
 
 /// Writes a list: its name, how many addresses it has, and its networks.
 pub(super) fn networks(page: &mut Page, role: Role, name: &str, set: &AddrSet, all: bool) {
+    listed(page, role, name, set, all, |_| None);
+}
+
+/// As [`networks`], with a reason beside each network. Nearly everybody is told as everybody but a few.
+pub(super) fn listed<'w>(
+    page: &mut Page,
+    role: Role,
+    name: &str,
+    set: &AddrSet,
+    all: bool,
+    why: impl Fn(&str) -> Option<&'w str>,
+) {
     if set.is_empty() {
         return;
     }
-    page.line(Line::new().plain("  ").with(role, format!("{name:<10}")).plain(size(set)));
-    let v4 = set.v4.prefixes().map(|p| p.to_string());
-    let mut prefixes = v4.chain(set.v6.prefixes().map(|p| p.to_string()));
+    let head = Line::new().plain("  ").with(role, format!("{name:<10}"));
+    let others = set.all_but();
+    let list = others.as_ref().unwrap_or(set);
+    page.line(match &others {
+        Some(others) if others.is_empty() => head.plain("everybody"),
+        Some(others) => head.plain(format!("everybody but {}", size(others))),
+        None => head.plain(size(set)),
+    });
+    let v4 = list.v4.prefixes().map(|p| p.to_string());
+    let mut prefixes = v4.chain(list.v6.prefixes().map(|p| p.to_string()));
     let shown = prefixes.by_ref().take(if all { usize::MAX } else { SHOWN });
-    for prefix in shown.collect::<Vec<_>>() {
-        page.line(Line::new().plain(format!("    {prefix}")));
+    let rows: Vec<Vec<Line>> = shown
+        .map(|prefix| {
+            let reason = why(&prefix).filter(|_| others.is_none()).map_or_else(Line::new, |r| Line::new().dim(r));
+            vec![Line::from(format!("    {prefix}")), reason]
+        })
+        .collect();
+    if !rows.is_empty() {
+        page.table(rows);
     }
     let more = prefixes.count();
     if more > 0 {

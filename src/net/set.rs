@@ -96,6 +96,41 @@ impl AddrSet {
         v4.chain(self.v6.prefixes().map(|p| p.to_string())).collect()
     }
 
+    /// The addresses from which connections can come that are not in the set, if they are told in fewer prefixes.
+    pub fn all_but(&self) -> Option<Self> {
+        let others = self.union(super::no_source()).complement();
+        let prefixes = |set: &Self| set.v4.prefixes().count() + set.v6.prefixes().count();
+        (prefixes(&others) < prefixes(self)).then_some(others)
+    }
+
+    /// The set in one phrase: its first prefixes and how many more there are, or everybody but a few.
+    ///
+    /// ```
+    /// use harden993::net::AddrSet;
+    /// let office: AddrSet = "198.51.100.0/24".parse().unwrap();
+    /// assert_eq!(office.brief(3), "198.51.100.0/24");
+    /// assert_eq!(office.complement().brief(3), "everybody but 198.51.100.0/24");
+    /// assert_eq!(AddrSet::all().brief(3), "everybody");
+    /// ```
+    pub fn brief(&self, most: usize) -> String {
+        match self.all_but() {
+            Some(others) if others.is_empty() => "everybody".to_owned(),
+            Some(others) => format!("everybody but {}", others.first_few(most)),
+            None if self.is_empty() => "nobody".to_owned(),
+            None => self.first_few(most),
+        }
+    }
+
+    fn first_few(&self, most: usize) -> String {
+        let v4 = self.v4.prefixes().map(|p| p.to_string());
+        let mut prefixes = v4.chain(self.v6.prefixes().map(|p| p.to_string()));
+        let shown: Vec<String> = prefixes.by_ref().take(most).collect();
+        match prefixes.count() {
+            0 => shown.join(", "),
+            more => format!("{} and {more} more", shown.join(", ")),
+        }
+    }
+
     /// The set of `ipnet`'s networks.
     pub fn from_ipnets(nets: impl IntoIterator<Item = ipnet::IpNet>) -> Self {
         nets.into_iter()

@@ -19,10 +19,8 @@ pub struct Disagreement {
 impl fmt::Display for Disagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Difference { sources, left, right } = &self.difference;
-        let cidrs = sources.to_cidrs();
-        let shown = cidrs.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-        let more = if cidrs.len() > 5 { format!(" and {} more", cidrs.len() - 5) } else { String::new() };
-        write!(f, "{}: {shown}{more}: the profile says {left}, the rules say {right}", self.question)
+        let shown = sources.brief(5);
+        write!(f, "{}: {shown}: the profile says {left}, the rules say {right}", self.question)
     }
 }
 

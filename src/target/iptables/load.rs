@@ -177,7 +177,9 @@ fn commit(now: Option<&Block<'_>>, goal: Option<&Block<'_>>) -> Option<Commit> {
         if wanted && matches!(there[..], [(at, _, 0)] if at == from) {
             continue;
         }
-        there.iter().for_each(|(at, ..)| ends.extend(["-D ", at, " ", text, "\n"]));
+        for (at, ..) in there {
+            ends.extend(["-D ", at, " ", text, "\n"]);
+        }
         if wanted {
             ends.extend(["-I ", from, " 1 ", text, "\n"]);
         }

@@ -1,7 +1,7 @@
 //! Rates as the `limit` and `hashlimit` matches keep and print them.
 //!
 //! Both keep the time between two packets as a whole number of fractions of a second, and print the finest unit that they
-//! think fits it (libxt_limit.c and libxt_hashlimit.c, `print_rate`). A rate that comes back as another one cannot be
+//! think fits it (`libxt_limit.c` and `libxt_hashlimit.c`, `print_rate`). A rate that comes back as another one cannot be
 //! represented.
 
 use crate::access::{Bucket, Per, Rate};

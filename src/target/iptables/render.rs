@@ -1,6 +1,7 @@
 //! A policy as the values that the templates of our chains show.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 use tera::{Context, Value};
@@ -36,15 +37,14 @@ const METER_TABLE: &str = "--hashlimit-htable-size 32768 --hashlimit-htable-max 
 
 /// The files of a policy: the loader of both families, or the input of `iptables-restore` for the one that is asked for.
 pub(super) fn files(job: &Job<'_>) -> Result<Vec<File>, RenderError> {
-    let content = match job.family {
-        Some(family) => (file_of(family).to_owned(), chains(job, family, &family_head(job, family))?),
-        None => {
-            let mut context = Context::new();
-            for (name, value) in script_values(job)? {
-                context.insert_value(name, value);
-            }
-            (LOADER.to_owned(), SCRIPT.fill(&context)?)
+    let content = if let Some(family) = job.family {
+        (file_of(family).to_owned(), chains(job, family, &family_head(job, family))?)
+    } else {
+        let mut context = Context::new();
+        for (name, value) in script_values(job)? {
+            context.insert_value(name, value);
         }
+        (LOADER.to_owned(), SCRIPT.fill(&context)?)
     };
     Ok(vec![File { name: content.0, content: content.1 }])
 }
@@ -90,7 +90,7 @@ fn family_head(job: &Job<'_>, family: Family) -> String {
         |chain: &str, to: &str| format!("#   {tool} -C {chain} -p tcp -j {to} || {tool} -I {chain} 1 -p tcp -j {to}\n");
     let mut out = head(job);
     out.extend([super::read::FAMILY, word, "\n#\n"]);
-    out.push_str(&format!("# Load by hand, as root:\n#   {tool}-restore --noflush < {}\n", file_of(family)));
+    let _ = writeln!(out, "# Load by hand, as root:\n#   {tool}-restore --noflush < {}", file_of(family));
     out.push_str(&jump("INPUT", "H993-IN"));
     if job.policy.forwarded != Forwarded::No {
         out.push_str("# and in FORWARD, or in DOCKER-USER where Docker is:\n");
@@ -160,7 +160,9 @@ fn values<A: Addr>(
     let mut used = vec![false; policy.classes.len()];
     for (number, zone) in policy.zones.iter().enumerate() {
         let entries = entries(cuts(&zone.partition), trusted);
-        entries.iter().for_each(|e| used[e.action] = true);
+        for entry in &entries {
+            used[entry.action] = true;
+        }
         let names: Vec<String> = zone.patterns.iter().map(Pattern::to_string).collect();
         let (id, chain) = match names[..] {
             [] => ("trusted".to_owned(), "H993-TRUSTED".to_owned()),
@@ -272,10 +274,10 @@ fn limit_value<A: Addr>(limit: Limit, prefix: u8) -> Result<Value, RenderError> 
                 bucket.burst,
             );
             if expire != rates::default_expire(rate) {
-                text.push_str(&format!(" --hashlimit-htable-expire {expire}"));
+                let _ = write!(text, " --hashlimit-htable-expire {expire}");
             }
             if prefix < A::BITS {
-                text.push_str(&format!(" --hashlimit-srcmask {prefix}"));
+                let _ = write!(text, " --hashlimit-srcmask {prefix}");
             }
             text
         }

@@ -102,14 +102,11 @@ pub(super) fn port(text: &str) -> Option<u16> {
 pub(super) fn ports(text: &str) -> Option<Ports> {
     let mut out = Vec::new();
     for part in text.split(',') {
-        let (first, last) = match part.split_once([':', '-']).filter(|_| port(part).is_none()) {
-            Some((first, last)) => {
-                (if first.is_empty() { 0 } else { port(first)? }, if last.is_empty() { u16::MAX } else { port(last)? })
-            }
-            None => {
-                let one = port(part)?;
-                (one, one)
-            }
+        let (first, last) = if let Some((first, last)) = part.split_once([':', '-']).filter(|_| port(part).is_none()) {
+            (if first.is_empty() { 0 } else { port(first)? }, if last.is_empty() { u16::MAX } else { port(last)? })
+        } else {
+            let one = port(part)?;
+            (one, one)
         };
         // A range that runs backwards holds nothing.
         if first <= last {

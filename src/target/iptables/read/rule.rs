@@ -36,7 +36,7 @@ pub(super) struct Reader<'t> {
     at: usize,
 }
 
-impl<'t> Reader<'t> {
+impl Reader<'_> {
     pub(super) fn next(&mut self) -> Option<&str> {
         let word = self.words.get(self.at)?;
         self.at += 1;

@@ -29,6 +29,9 @@ struct Set<'t> {
     elements: Vec<(&'t str, bool)>,
 }
 
+/// The tests of parts other than addresses, and the addresses by the place of their part.
+type Group = (Vec<Match>, Vec<(usize, AddrSet)>);
+
 /// The most members of a `list:set` whose members are followed, and how deep.
 const NESTED: usize = 16;
 
@@ -107,13 +110,12 @@ impl Set<'_> {
         if self.elements.iter().all(|(_, exception)| !exception) {
             let mut out: Vec<Network> = Vec::with_capacity(self.elements.len());
             for (text, _) in &self.elements {
-                match addresses::network(text) {
-                    Some(network) => out.push(cut(network)),
-                    None => {
-                        let set = parse(text)?;
-                        out.extend(set.v4.spans().iter().map(|s| Network::V4(*s)));
-                        out.extend(set.v6.spans().iter().map(|s| Network::V6(*s)));
-                    }
+                if let Some(network) = addresses::network(text) {
+                    out.push(cut(network));
+                } else {
+                    let set = parse(text)?;
+                    out.extend(set.v4.spans().iter().map(|s| Network::V4(*s)));
+                    out.extend(set.v6.spans().iter().map(|s| Network::V6(*s)));
                 }
             }
             return Some(out.into_iter().collect());
@@ -143,7 +145,7 @@ impl Set<'_> {
 
     /// Elements of several parts: addresses that stand with the same other parts are one test.
     fn tuples(&self, dimensions: &[&str], directions: &[&str], family: Family) -> Option<Match> {
-        let mut groups: Vec<(Vec<Match>, Vec<(usize, AddrSet)>)> = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
         let mut numbers: HashMap<String, usize> = HashMap::new();
         for (element, exception) in &self.elements {
             let parts: Vec<&str> = element.split(',').collect();

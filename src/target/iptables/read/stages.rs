@@ -11,7 +11,7 @@ use super::tree;
 use crate::access::Refuse;
 
 /// The built-in chains that a TCP connection towards this host or through it passes, with their places
-/// (`NF_IP_PRI_*` in linux/netfilter_ipv4.h).
+/// (`NF_IP_PRI_*` in `linux/netfilter_ipv4.h`).
 const BUILT_IN: &[(&str, &str, Hook, i32)] = &[
     ("raw", "PREROUTING", Hook::Prerouting, -300),
     ("mangle", "PREROUTING", Hook::Prerouting, -150),

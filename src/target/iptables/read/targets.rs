@@ -89,7 +89,7 @@ pub(super) fn then(action: &Action, tests: &Tests<'_>, context: &Context<'_>) ->
 
 /// A name for messages: nothing of a hostile listing reaches a terminal.
 pub(super) fn printable(name: &str) -> String {
-    name.chars().filter(|c| c.is_ascii_graphic()).take(40).collect()
+    name.chars().filter(char::is_ascii_graphic).take(40).collect()
 }
 
 /// Lines of others are not followed: they decide nothing.

@@ -82,7 +82,7 @@ struct Exit<'t, A> {
 }
 
 /// One rule of a tree: its network, if it has one, and the rest.
-fn split<'t, A: Addr>(text: &'t str) -> Option<(Span<A>, &'t str)> {
+fn split<A: Addr>(text: &str) -> Option<(Span<A>, &str)> {
     let Some(rest) = text.strip_prefix("-s ") else {
         return Some((Span::all(), text));
     };
@@ -132,13 +132,17 @@ fn root<'t, A: Addr>(block: &Block<'t>, root: usize) -> Option<Vec<FlatRule<'t>>
                     todo.push((block.chain(node)?, taken));
                 }
             } else if ends(block, action) {
-                taken.into_iter().for_each(|s| record(action, rule.number, s));
+                for span in taken {
+                    record(action, rule.number, span);
+                }
             } else {
                 return None;
             }
         }
         // What falls off the end of a chain that was gone to goes back to where the root was jumped to.
-        free.into_iter().for_each(|s| record("", 0, s));
+        for span in free {
+            record("", 0, span);
+        }
     }
     // What becomes of the sources that are in no list stands in the last rule of the root, if it has one.
     let default = block.chains[root].rules.last().map(|r| r.text).filter(|t| !t.starts_with("-s ")).unwrap_or("");

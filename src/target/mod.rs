@@ -3,7 +3,7 @@
 //! Nothing outside a target's folder knows its syntax. A fifth target is one folder, its templates and one line in [`ALL`].
 
 mod adapt;
-pub mod iptables;
+mod iptables;
 mod listing;
 mod load;
 mod nftables;

@@ -21,7 +21,7 @@ use super::{
 
 /// The packet filter of Linux, spoken to with `iptables` and `ip6tables`, in either of their variants.
 #[derive(Clone, Copy, Debug)]
-pub struct Iptables;
+pub(super) struct Iptables;
 
 /// The longest name of an interface (`IFNAMSIZ` less the zero at its end).
 const INTERFACE: usize = 15;

@@ -183,8 +183,7 @@ fn outcome(host: &Recorded, out: &mut Out, line: &str, head: Option<usize>) -> S
             other => format!("({other:?})\n"),
         };
         let name = path.strip_prefix("/work").unwrap_or(path).display();
-        let shown =
-            if content.lines().count() > 60 { format!("({} lines)\n", content.lines().count()) } else { content };
+        let shown = if content.lines().count() > 60 { "(more than 60 lines)\n".to_owned() } else { content };
         let _ = write!(text, "%% wrote {name}\n{shown}");
     }
     let _ = writeln!(text, "%% exit {code}\n");

@@ -13,6 +13,8 @@ mod rule;
 mod statement;
 mod syntax;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,9 +1,11 @@
 //! The anchor's file, whole, and what three systems print for it.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::Pf;
 use crate::access::{Bucket, Interface, Outcome, Packet, Pattern, Per, Question, Rate, Refuse, Verdict};
+use crate::net::AddrSet;
 use crate::policy::{Asked, Draft, Feature, Forwarded, Grant, Limit, Policy, TargetSettings};
 use crate::ruleset::{Ruleset, evaluate};
 use crate::target::{Job, Listing, Target, adapt, render};
@@ -42,10 +44,7 @@ fn on(interface: &str) -> Question {
 
 fn grant(nets: &[&str], limit: Option<Limit>) -> Grant {
     Grant {
-        sources: nets
-            .iter()
-            .map(|n| n.parse().unwrap())
-            .fold(Default::default(), |a: crate::net::AddrSet, b| a.union(&b)),
+        sources: nets.iter().map(|n| n.parse().unwrap()).fold(AddrSet::new(), |a, b| a.union(&b)),
         via: Vec::new(),
         limit,
     }
@@ -128,7 +127,7 @@ fn no_label_or_name_is_longer_than_pf_holds() {
 fn what_pf_cannot_do_is_refused_with_a_way_out() {
     let asked: Asked = Feature::ALL.into();
     let refuse = |policy: &Policy, dialect: &str| -> Vec<String> {
-        let settings = TargetSettings { degrade: Default::default(), ..settings(dialect) };
+        let settings = TargetSettings { degrade: BTreeSet::new(), ..settings(dialect) };
         let refusals = adapt(&Pf, policy, &asked, &settings).err().unwrap_or_default();
         refusals.into_iter().map(|r| r.message).collect()
     };

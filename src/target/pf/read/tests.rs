@@ -1,5 +1,6 @@
 //! What the three systems print, and rulesets of others.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::super::Pf;
@@ -17,7 +18,8 @@ fn error(text: &str) -> ReadError {
 
 /// A capture of sections, each a command and its output.
 fn capture(sections: &[(&str, &str)]) -> Ruleset {
-    let text: String = sections.iter().map(|(command, text)| format!("{HEADING}{command}\n{text}")).collect();
+    let text: Vec<String> = sections.iter().map(|(command, text)| format!("{HEADING}{command}\n{text}")).collect();
+    let text = text.concat();
     Pf.read(&Listing::parse(&text)).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
@@ -56,7 +58,7 @@ fn printed(dialect: &str) -> String {
             "macos" => out.push_str(&rule.replace("port = 993", "port = imaps")),
             "verbose" => {
                 let rule = rule.replace("h993_blocked>", "h993_blocked:1>").replace("h993_allow>", "h993_allow:1>");
-                out.push_str(&format!("@{number} {}\n", rule.replace("h993_limit1>", "h993_limit1:10>")));
+                let _ = writeln!(out, "@{number} {}", rule.replace("h993_limit1>", "h993_limit1:10>"));
                 out.push_str("  [ Evaluations: 12        Packets: 0         Bytes: 0           States: 0     ]\n");
                 out.push_str("  [ Inserted: uid 0 pid 4242 State Creations: 0     ]");
             }
@@ -70,7 +72,7 @@ fn printed(dialect: &str) -> String {
 /// The tables of the file as `pfctl -T show` prints them.
 fn shown(name: &str) -> String {
     let table = FILE.split(&format!("table <{name}> persist {{ \\\n")).nth(1).unwrap().split('}').next().unwrap();
-    table.lines().map(|l| format!("   {}\n", l.trim_end_matches('\\').trim())).collect()
+    table.lines().map(|l| format!("   {}\n", l.trim_end_matches('\\').trim())).collect::<Vec<_>>().concat()
 }
 
 /// A host that has loaded the file: what its pfctl prints.
@@ -364,14 +366,14 @@ fn hostile_texts_end_soon() {
     // Macros that double, anchors in anchors, a line of a million braces, rules without end.
     let mut macros = String::from("a0 = \"10.0.0.1 10.0.0.2\"\n");
     for n in 1..60 {
-        macros.push_str(&format!("a{n} = $a{} $a{}\n", n - 1, n - 1));
+        let _ = writeln!(macros, "a{n} = $a{} $a{}", n - 1, n - 1);
     }
     assert!(error(&macros).message.contains("too much"));
     let deep: String = "anchor {\n".repeat(5000);
     assert!(error(&deep).message.contains("nested"));
     error(&"{".repeat(1_000_000));
     error(&format!("pass in from {}", "{ ".repeat(600_000)));
-    let calls: String = (0..300).map(|n| format!("anchor \"/a{}\" all\n", n % 7)).collect();
+    let calls = (0..300).map(|n| format!("anchor \"/a{}\" all\n", n % 7)).collect::<Vec<_>>().concat();
     let sections: Vec<(String, &str)> = (0..7).map(|n| (format!("pfctl -a a{n} -sr"), &*calls)).collect();
     let mut all = vec![("pfctl -sr", &*calls)];
     all.extend(sections.iter().map(|(c, t)| (&**c, *t)));

@@ -2,6 +2,7 @@
 //! literal.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 
 use harden993::access::Pattern;
 use harden993::policy::Draft;
@@ -220,6 +221,42 @@ fn the_capture_script_only_reads() {
     assert!(found.keys().all(|c| reads(c)), "{found:?}");
     check_calls(text);
     assert!(text.bytes().all(|b| b == b'\n' || (0x20..=0x7e).contains(&b)));
+}
+
+/// PowerShell's own parser, where there is one: `HARDEN993_PWSH`, else `pwsh` on the path.
+#[test]
+fn powershell_itself_finds_no_error() {
+    let program = std::env::var_os("HARDEN993_PWSH").unwrap_or_else(|| "pwsh".into());
+    let command = "$errors = $null; $tokens = $null; \
+        $null = [System.Management.Automation.Language.Parser]::ParseInput([Console]::In.ReadToEnd(), [ref] $tokens, \
+        [ref] $errors); $errors | ForEach-Object { $_.ToString() }; exit $errors.Count";
+    for text in
+        [script("office-mail", &named(&["Préd’s Wi-Fi"]).lower()), windows().capture_script().unwrap().to_owned()]
+    {
+        let child = std::process::Command::new(&program)
+            .args(["-NoProfile", "-NonInteractive", "-Command", command])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn();
+        let Ok(mut child) = child else {
+            let _ = writeln!(std::io::stderr(), "skipped: there is no PowerShell here");
+            return;
+        };
+        child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+/// In a double-quoted text `$name:` is a variable of another scope, or an error, and the grammar does not see it.
+#[test]
+fn no_variable_is_followed_by_a_colon() {
+    for text in [script("m", &named(&["Wi-Fi"]).lower()), windows().capture_script().unwrap().to_owned()] {
+        for part in text.split('$').skip(1) {
+            let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
+            assert!(end == 0 || !part[end..].starts_with(':'), "${}", &part[..end]);
+        }
+    }
 }
 
 #[test]

@@ -43,6 +43,10 @@ static OBSERVATIONS: &[Observation] = &[
 ];
 
 impl Target for Iptables {
+    fn by_family(&self) -> bool {
+        true
+    }
+
     fn spec(&self) -> TargetSpec {
         TargetSpec {
             name: "iptables",

@@ -17,7 +17,7 @@ use super::{Command, Options};
     arg_required_else_help = true,
     after_help = "\
 A first profile, what it decides, and its rules:
-  harden993 init > harden993.toml
+  harden993 init
   harden993 check
   harden993 explain 198.51.100.7
   harden993 render --target nftables

@@ -93,10 +93,11 @@ fn only_the_report_room_prints() {
     let mut wrong = Vec::new();
     for (room, path) in sources() {
         let code = code(&path);
-        // The host reads whether the streams are terminals; it writes to none of them.
         let streams = ["println!", "print!(", "eprint!(", "dbg!(", "stdout().lock", "stderr().lock", "stdout().write"];
         for word in streams {
-            if room != "report" && code.contains(word) {
+            // The guardian of an apply tells the process that started it, through its output, that it is ready.
+            let guardian = path.ends_with("host/process.rs") && word == "stdout().lock";
+            if room != "report" && !guardian && code.contains(word) {
                 wrong.push(format!("{} has {word}", path.display()));
             }
         }

@@ -43,6 +43,10 @@ static OBSERVATIONS: &[Observation] = &[
 ];
 
 impl Target for Iptables {
+    fn by_family(&self) -> bool {
+        true
+    }
+
     fn spec(&self) -> TargetSpec {
         TargetSpec {
             name: "iptables",
@@ -118,10 +122,6 @@ impl Target for Iptables {
             out.push("what is let in goes on to the rules behind the jump, which can still refuse it".to_owned());
         }
         out
-    }
-
-    fn by_family(&self) -> bool {
-        true
     }
 
     fn render(&self, job: &Job<'_>) -> Result<Vec<File>, RenderError> {

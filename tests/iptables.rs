@@ -74,7 +74,8 @@ impl Rendering {
     fn new(draft: Draft) -> Self {
         let (policy, settings) = (draft.lower(), TargetSettings::default());
         let mut out = Self { policy, settings, loader: String::new() };
-        out.loader = target::render(iptables(), &out.job()).unwrap()[0].content.clone();
+        let files = target::render(iptables(), &out.job()).unwrap();
+        out.loader.clone_from(&files[0].content);
         out
     }
 
@@ -229,6 +230,12 @@ fn if_one_family_fails_the_other_is_put_back() {
     }
 }
 
+/// The steps of a loading as a script.
+fn shell(loading: &target::Loading) -> String {
+    let steps = loading.load.iter();
+    steps.fold(String::new(), |all, s| format!("{all}{} {} <<'END'\n{}END\n", s.program, s.args.join(" "), s.input))
+}
+
 #[test]
 fn a_loading_step_makes_what_the_loader_makes() {
     let (one, two) = (Rendering::new(office()), Rendering::new(everything()));
@@ -243,16 +250,12 @@ fn a_loading_step_makes_what_the_loader_makes() {
         let job = two.job();
         let loading = iptables().loading(&live, Wanted::Rendering(&job, &files), &two.settings).unwrap();
         let mut script = prelude(variant) + "foreign; sh a;";
-        for step in &loading.load {
-            script += &format!("{} {} <<'END'\n{}END\n", step.program, step.args.join(" "), step.input);
-        }
+        script += &shell(&loading);
         script += "show; cut;";
         // And back to what was there.
         let snapshot = iptables().snapshot(&live).unwrap().unwrap();
         let back = iptables().loading(&Listing::parse(parts[1]), Wanted::Snapshot(&snapshot), &two.settings).unwrap();
-        for step in &back.load {
-            script += &format!("{} {} <<'END'\n{}END\n", step.program, step.args.join(" "), step.input);
-        }
+        script += &shell(&back);
         script += "show";
         let made = run(&script, &[&one.loader, &two.loader]).unwrap();
         let made: Vec<&str> = made.split("CUT\n").collect();

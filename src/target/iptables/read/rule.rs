@@ -64,6 +64,20 @@ impl Reader<'_> {
     }
 }
 
+/// The long options that are of the rule itself, wherever they stand.
+const GENERAL: [&str; 10] = [
+    "--source",
+    "--src",
+    "--destination",
+    "--dst",
+    "--in-interface",
+    "--out-interface",
+    "--protocol",
+    "--proto",
+    "--match",
+    "--fragment",
+];
+
 /// Reads a rule. What is not modelled is an unknown test or action, never an error.
 pub(super) fn parse(text: &str, context: &Context<'_>) -> Parsed {
     let mut reader = Reader { words: words(text).collect(), at: 0 };
@@ -77,7 +91,10 @@ pub(super) fn parse(text: &str, context: &Context<'_>) -> Parsed {
         }
         let word = word.to_owned();
         match word.as_str() {
-            "-j" | "--jump" => action.name = reader.value(&mut negated),
+            "-j" | "--jump" => {
+                action.name = reader.value(&mut negated);
+                action.closed = false;
+            }
             "-g" | "--goto" => {
                 action.name = reader.value(&mut negated);
                 action.goto = true;
@@ -86,11 +103,14 @@ pub(super) fn parse(text: &str, context: &Context<'_>) -> Parsed {
                 reader.next();
                 reader.next();
             }
-            // What follows the target belongs to it.
-            option if !action.name.is_empty() && !action.goto && option.starts_with("--") => {
+            // What follows a target that takes options belongs to it, until a match is named.
+            option if action.takes_options() && option.starts_with("--") && !GENERAL.contains(&option) => {
                 action.option(option, &mut reader);
             }
-            option => tests.option(option, negated, &mut reader),
+            option => {
+                action.closed |= matches!(option, "-m" | "--match" | "-p" | "--protocol" | "--proto");
+                tests.option(option, negated, &mut reader);
+            }
         }
         negated = false;
     }

@@ -14,11 +14,18 @@ pub(super) struct Action {
     pub(super) name: String,
     /// Whether the chain is gone to rather than jumped to.
     pub(super) goto: bool,
+    /// Whether a match was named after it, to which the options that follow belong.
+    pub(super) closed: bool,
     /// Its options with their first values.
     options: Vec<(String, String)>,
 }
 
 impl Action {
+    /// Whether options that follow are the target's. Verdicts have none.
+    pub(super) fn takes_options(&self) -> bool {
+        !self.goto && !self.closed && !matches!(self.name.as_str(), "" | "ACCEPT" | "DROP" | "RETURN" | "QUEUE")
+    }
+
     /// Takes an option that stands behind the target.
     pub(super) fn option(&mut self, name: &str, reader: &mut Reader<'_>) {
         const FLAGS: [&str; 4] = ["--notrack", "--random", "--persistent", "--random-fully"];

@@ -338,11 +338,12 @@ impl Part {
 
     /// The part in one row, its first networks only.
     fn row(&self) -> Vec<Line> {
-        let mut networks = self.networks.to_cidrs();
-        let count = networks.len();
-        if count > 3 {
-            networks.truncate(3);
-            networks.push(format!("and {} more", count - 3));
+        let (mut v4, mut v6) = (self.networks.v4.prefixes(), self.networks.v6.prefixes());
+        let mut networks: Vec<String> = v4.by_ref().take(3).map(|p| p.to_string()).collect();
+        networks.extend(v6.by_ref().take(3 - networks.len()).map(|p| p.to_string()));
+        match v4.count() + v6.count() {
+            0 => {}
+            more => networks.push(format!("and {more} more")),
         }
         let mut row = vec![self.verdict(), Line::from(networks.join(", ")), Line::from(self.reason())];
         row.extend(self.live.as_ref().map(Line::from));

@@ -42,11 +42,15 @@ impl SourceFile {
     /// The line and column of a byte offset (one past the end is allowed).
     pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.content.len());
-        let starts = self.lines();
-        let line = starts.partition_point(|s| *s <= offset).max(1);
-        let before = &self.content[starts[line - 1]..offset];
+        let line = self.line_of(offset);
+        let before = &self.content[self.lines()[line as usize - 1]..offset];
         let column = before.utf8_chunks().map(|c| c.valid().chars().count() + c.invalid().len()).sum::<usize>();
-        Position { line: line as u32, column: column as u32 + 1 }
+        Position { line, column: column as u32 + 1 }
+    }
+
+    /// The line of a byte offset, without the column, which costs a walk through the line.
+    pub fn line_of(&self, offset: usize) -> u32 {
+        self.lines().partition_point(|s| *s <= offset).max(1) as u32
     }
 
     /// The bytes of a line (counted from 1) without its end, and the offset at which it starts.

@@ -132,6 +132,21 @@ impl<A: Addr> Ranges<A> {
         Self(spans)
     }
 
+    /// The union of spans that come sorted by their first address.
+    pub fn from_ordered(spans: impl IntoIterator<Item = Span<A>>) -> Self {
+        let spans = spans.into_iter();
+        let mut out: Vec<Span<A>> = Vec::with_capacity(spans.size_hint().0);
+        for span in spans {
+            match out.last_mut() {
+                Some(last) if last.last.next().is_none_or(|next| span.first <= next) => {
+                    last.last = last.last.max(span.last)
+                }
+                _ => out.push(span),
+            }
+        }
+        Self(out)
+    }
+
     /// The spans, in order.
     pub fn spans(&self) -> &[Span<A>] {
         &self.0
@@ -294,6 +309,9 @@ mod tests {
         #[test]
         fn the_operations_are_those_of_sets(x in spans(), y in spans()) {
             let (a, b) = (Ranges::from_spans(x.clone()), Ranges::from_spans(y.clone()));
+            let mut ordered = x.clone();
+            ordered.sort_unstable_by_key(|s| s.first);
+            prop_assert_eq!(Ranges::from_ordered(ordered), a.clone());
             let has = |v: &[Span<u32>], p| v.iter().any(|s| s.contains(p));
             for p in probes() {
                 let (inx, iny) = (has(&x, p), has(&y, p));

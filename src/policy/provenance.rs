@@ -99,10 +99,9 @@ impl ProvenanceDraft {
         }
     }
 
-    /// Adds all networks that a place names, with their lines.
-    pub fn extend(&mut self, source: u32, v4: &[(Span<u32>, u32)], v6: &[(Span<u128>, u32)]) {
-        self.v4.extend(v4.iter().map(|(span, line)| Line { span: *span, line: *line, source }));
-        self.v6.extend(v6.iter().map(|(span, line)| Line { span: *span, line: *line, source }));
+    /// Adds all networks that a place names, and says which they are. Whatever source the lines have is replaced.
+    pub fn extend(&mut self, source: u32, v4: Vec<Line<u32>>, v6: Vec<Line<u128>>) -> (Ranges<u32>, Ranges<u128>) {
+        (append(&mut self.v4, source, v4), append(&mut self.v6, source, v6))
     }
 
     /// The index.
@@ -111,11 +110,28 @@ impl ProvenanceDraft {
     }
 }
 
+/// The order of an index. Of networks with one start the widest comes first: what holds another stands before it.
+fn order<A: Addr>(l: &Line<A>) -> impl Ord + use<A> {
+    (l.span.first, std::cmp::Reverse(l.span.last), l.source, l.line)
+}
+
+/// Sorts lines once, for their union and for the index, whose stable sort takes them as one run.
+fn append<A: Addr>(all: &mut Vec<Line<A>>, source: u32, mut lines: Vec<Line<A>>) -> Ranges<A> {
+    lines.iter_mut().for_each(|l| l.source = source);
+    lines.sort_unstable_by_key(order);
+    let union = Ranges::from_ordered(lines.iter().map(|l| l.span));
+    if all.is_empty() {
+        *all = lines;
+    } else {
+        all.append(&mut lines);
+    }
+    union
+}
+
 impl<A: Addr> Index<A> {
     fn new(mut lines: Vec<Line<A>>) -> Self {
-        // Of networks with one start the widest comes first: what holds another stands before it. Stable, because lists are
-        // often sorted already, and a stable sort merges sorted runs.
-        lines.sort_by_key(|l| (l.span.first, std::cmp::Reverse(l.span.last), l.source, l.line));
+        // Stable, because that merges the sorted runs which the places come in.
+        lines.sort_by_key(order);
         let mut beyond = Vec::with_capacity(lines.len());
         for (i, line) in lines.iter().enumerate() {
             let mut before = i as u32;

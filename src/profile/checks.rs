@@ -178,8 +178,8 @@ fn trust(merged: &Merged, roster: &Roster, complete: bool, sink: &mut Sink) {
                 .help("correct its networks, or take it away; who is not trusted is refused anyway")
         });
     }
-    let left = trusted.minus(&roster.union(|m| m.entry.kind == Kind::Blocked));
-    match (left.v4.is_empty(), left.v6.is_empty()) {
+    let blocked = roster.union(|m| m.entry.kind == Kind::Blocked);
+    match (blocked.v4.contains_all(&trusted.v4), blocked.v6.contains_all(&trusted.v6)) {
         (true, true) => sink.report(&codes::NOBODY_LEFT, file, span.clone(), |p| {
             p.say("nobody is trusted today: the port is closed").help("look at `expires`, `except` and `[[blocked]]`")
         }),

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::access::{Bucket, Refuse};
 use crate::diagnostic::{Place, codes};
-use crate::policy::{Asked, Draft, Feature, Forwarded, Grant, Limit, LogPolicy};
+use crate::policy::{Asked, Draft, Feature, Forwarded, Grant, Limit, LogPolicy, Provenance};
 
 use super::merge::Merged;
-use super::roster::Roster;
+use super::roster::{Member, Roster};
 use super::sheet::{Forward, Kind, LimitKeys, Spot, Switch, Values};
 use super::sink::Sink;
 
@@ -18,7 +18,7 @@ const LIMITS_MAX: usize = 32;
 const TIGHT: u32 = 15;
 
 /// Makes the draft. Limits are checked here, because whether they are well formed shows only after merging.
-pub(super) fn draft(merged: &Merged, roster: &Roster, sink: &mut Sink) -> (Draft, Asked) {
+pub(super) fn draft(merged: &Merged, roster: Roster, sink: &mut Sink) -> (Draft, Asked, Provenance) {
     let values = &merged.values;
     let mut draft = Draft::default();
     let mut asked = Asked::new();
@@ -50,14 +50,14 @@ pub(super) fn draft(merged: &Merged, roster: &Roster, sink: &mut Sink) -> (Draft
         }
         _ => None,
     };
-    grants(values, roster, general, &mut draft, &mut asked, sink);
-    draft.blocked = roster.union(|m| m.entry.kind == Kind::Blocked);
+    draft.blocked = roster.union(|m| m.entry.kind == Kind::Blocked).into_owned();
+    grants(values, roster.members, general, &mut draft, &mut asked, sink);
     if asked.contains(&Feature::Limits) {
         // A limit per single address is none where a source has a whole network, so what counts as one source always
         // belongs to what was asked for.
         asked.extend([Feature::Ipv4Prefix, Feature::Ipv6Prefix]);
     }
-    (draft, asked)
+    (draft, asked, roster.provenance)
 }
 
 fn log(values: &Values, draft: &mut Draft, asked: &mut Asked) {
@@ -81,7 +81,7 @@ fn log(values: &Values, draft: &mut Draft, asked: &mut Asked) {
 
 fn grants(
     values: &Values,
-    roster: &Roster,
+    members: Vec<Member>,
     general: Option<Limit>,
     draft: &mut Draft,
     asked: &mut Asked,
@@ -89,7 +89,7 @@ fn grants(
 ) {
     let closed = values.closed.as_ref().is_some_and(|c| c.value);
     let mut different = BTreeSet::new();
-    for member in roster.members.iter().filter(|m| m.entry.kind == Kind::Trusted) {
+    for member in members.into_iter().filter(|m| m.entry.kind == Kind::Trusted) {
         let own = match &member.entry.limits {
             None => general,
             Some(Switch::Off) => None,
@@ -107,7 +107,8 @@ fn grants(
             });
         }
         if member.in_force && !closed {
-            draft.grants.push(Grant { sources: member.sources.clone(), via: member.via(), limit: own });
+            let via = member.via();
+            draft.grants.push(Grant { sources: member.sources, via, limit: own });
         }
     }
 }

@@ -89,8 +89,8 @@ mod tests {
     fn comments_blanks_and_line_ends() {
         let (lines, problems) = read(b"\xef\xbb\xbf10.0.0.0/8\r\n# none\n\n\t 192.0.2.1 ; SBL1\n2001:db8::/32#x");
         assert_eq!(problems, [""; 0]);
-        assert_eq!(lines.v4.iter().map(|l| l.1).collect::<Vec<_>>(), [1, 4]);
-        assert_eq!(lines.v6.iter().map(|l| l.1).collect::<Vec<_>>(), [5]);
+        assert_eq!(lines.v4.iter().map(|l| l.line).collect::<Vec<_>>(), [1, 4]);
+        assert_eq!(lines.v6.iter().map(|l| l.line).collect::<Vec<_>>(), [5]);
     }
 
     #[test]

@@ -99,14 +99,14 @@ pub fn load(origin: &Origin, options: &Options<'_>, store: &impl Store) -> Loade
         checks(&merged, &roster, options, !gathered.broken && !roster.broken, &mut sink);
         overlaps(&roster, &files, &mut sink);
     }
-    let (draft, asked) = draft(&merged, &roster, &mut sink);
+    let (draft, asked, provenance) = draft(&merged, roster, &mut sink);
     Loaded {
         name: merged.values.name.map(|n| n.value).unwrap_or_default(),
         description: merged.values.description.map(|d| d.value),
         policy: (!sink.has_errors()).then(|| draft.lower()),
         asked,
         targets: merged.values.targets.into_iter().map(|(name, keys)| (name.to_owned(), settings(keys))).collect(),
-        provenance: roster.provenance,
+        provenance,
         problems: sink.finish(&merged.allow),
         files,
     }

@@ -4,22 +4,23 @@ use std::ops::Range;
 
 use crate::diagnostic::{Code, FileId, Problem, codes};
 use crate::net::{Network, ParseError, Span, Special, parse_network, special};
+use crate::policy::Line;
 
 use super::sink::Sink;
 use super::words::quoted;
 
-/// Networks with the lines that they stand on.
+/// Networks with the lines that they stand on. Whose they are is filled in when they are noted.
 #[derive(Default, Debug)]
 pub(super) struct Lines {
-    pub(super) v4: Vec<(Span<u32>, u32)>,
-    pub(super) v6: Vec<(Span<u128>, u32)>,
+    pub(super) v4: Vec<Line<u32>>,
+    pub(super) v6: Vec<Line<u128>>,
 }
 
 impl Lines {
     pub(super) fn push(&mut self, network: Network, line: u32) {
         match network {
-            Network::V4(span) => self.v4.push((span, line)),
-            Network::V6(span) => self.v6.push((span, line)),
+            Network::V4(span) => self.v4.push(Line { span, line, source: 0 }),
+            Network::V6(span) => self.v6.push(Line { span, line, source: 0 }),
         }
     }
 

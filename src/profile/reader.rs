@@ -50,7 +50,7 @@ impl Reader<'_> {
 
     /// The line (counted from 1) of an offset.
     pub(super) fn line(&self, offset: usize) -> u32 {
-        self.source.position(offset).line
+        self.source.line_of(offset)
     }
 
     /// Reports a value of the wrong type.

@@ -1,5 +1,6 @@
 //! Entries to addresses: list files are read, `except` and `expires` are applied, and every line is noted.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
@@ -52,13 +53,18 @@ impl Roster {
     }
 
     /// Every address of the wanted entries that count today, by whatever interface.
-    pub(super) fn union(&self, wanted: impl Fn(&Member) -> bool) -> AddrSet {
+    pub(super) fn union(&self, wanted: impl Fn(&Member) -> bool) -> Cow<'_, AddrSet> {
+        let members: Vec<&Member> = self.members.iter().filter(|m| m.in_force && wanted(m)).collect();
+        // One long list is the common case, and long to copy.
+        if let [one] = members[..] {
+            return Cow::Borrowed(&one.sources);
+        }
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for member in self.members.iter().filter(|m| m.in_force && wanted(m)) {
+        for member in members {
             v4.extend_from_slice(member.sources.v4.spans());
             v6.extend_from_slice(member.sources.v6.spans());
         }
-        AddrSet { v4: Ranges::from_spans(v4), v6: Ranges::from_spans(v6) }
+        Cow::Owned(AddrSet { v4: Ranges::from_spans(v4), v6: Ranges::from_spans(v6) })
     }
 }
 
@@ -104,14 +110,15 @@ impl<'a, S: Store> Enroll<'a, S> {
         let in_force = entry.expires.as_ref().is_none_or(|e| self.today <= e.value);
         let usage = if entry.kind == Kind::Trusted { Use::Trust } else { Use::Other };
         let kind = if entry.kind == Kind::Trusted { SourceKind::Trusted } else { SourceKind::Blocked };
-        let mut spans = (Vec::new(), Vec::new());
-        if let Some(networks) = entry.networks.take() {
-            self.note(number, &entry, kind, in_force, networks.place.file, &networks.value, &mut spans);
+        let inline = entry.networks.take().map(|networks| (networks.place.file, networks.value));
+        let listed = self.list_of(&entry, usage);
+        let mut sources = AddrSet::new();
+        for (file, Lines { v4, v6 }) in inline.into_iter().chain(listed) {
+            let source = self.source(number, &entry, kind, in_force, file);
+            let (v4, v6) = self.draft.extend(source, v4, v6);
+            let set = AddrSet { v4, v6 };
+            sources = if sources.is_empty() { set } else { sources.union(&set) };
         }
-        if let Some((file, lines)) = self.list_of(&entry, usage) {
-            self.note(number, &entry, kind, in_force, file, &lines, &mut spans);
-        }
-        let mut sources = AddrSet { v4: Ranges::from_spans(spans.0), v6: Ranges::from_spans(spans.1) };
         let by_interface = !entry.names_networks && entry.via.is_some();
         if by_interface && let Some(via) = &entry.via {
             let line = self.line(&via.place);
@@ -125,24 +132,6 @@ impl<'a, S: Store> Enroll<'a, S> {
             sources = self.carve(number, &entry, in_force, &sources);
         }
         Member { entry, sources, in_force, by_interface }
-    }
-
-    /// Notes the networks of an entry that one file names.
-    #[allow(clippy::too_many_arguments)] // each is one fact about the lines, and they meet only here
-    fn note(
-        &mut self,
-        number: usize,
-        entry: &Entry,
-        kind: SourceKind,
-        in_force: bool,
-        file: FileId,
-        lines: &Lines,
-        spans: &mut (Vec<Span<u32>>, Vec<Span<u128>>),
-    ) {
-        let source = self.source(number, entry, kind, in_force, file);
-        self.draft.extend(source, &lines.v4, &lines.v6);
-        spans.0.extend(lines.v4.iter().map(|l| l.0));
-        spans.1.extend(lines.v6.iter().map(|l| l.0));
     }
 
     /// The list file of an entry, read once however often it is named.
@@ -171,7 +160,7 @@ impl<'a, S: Store> Enroll<'a, S> {
     }
 
     fn line(&self, place: &Place) -> u32 {
-        self.files.position(place.file, place.span.start).line
+        self.files.get(place.file).line_of(place.span.start)
     }
 
     /// Takes the `except` of an entry away, and reports what takes nothing.

@@ -52,8 +52,8 @@ fn parse(text: &str) -> Vec<Case> {
                     case.today = day.to_owned();
                 }
             }
-            Some("problems") => case.problems += &format!("{line}\n"),
-            Some(_) => case.files.last_mut().unwrap().1 += &format!("{line}\n"),
+            Some("problems") => writeln!(case.problems, "{line}").unwrap(),
+            Some(_) => writeln!(case.files.last_mut().unwrap().1, "{line}").unwrap(),
         }
     }
     for case in &mut cases {

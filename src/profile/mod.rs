@@ -19,11 +19,13 @@ mod parse;
 mod parse_target;
 mod reader;
 mod roster;
+mod schema;
 mod sheet;
 mod sink;
 mod store;
 mod words;
 
 pub use load::{Loaded, Options, Origin, load};
+pub use schema::schema;
 pub use store::{Disk, MAX_FILE, Store};
 pub use words::harmless;

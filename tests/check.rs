@@ -49,7 +49,7 @@ fn parse(text: &str) -> Vec<Case> {
             None if line == "ipv4 only" => case.ipv4_only = true,
             None => {
                 if let Some(day) = line.strip_prefix("today: ") {
-                    case.today = day.to_owned();
+                    day.clone_into(&mut case.today);
                 }
             }
             Some("problems") => writeln!(case.problems, "{line}").unwrap(),
@@ -145,8 +145,8 @@ fn to_ipv6(text: &str) -> String {
             out += word;
             continue;
         };
-        let high = if [a, b, c] == [198, 51, 100] { 0x2001_0db8 } else { 0x2a00_0001 };
-        let address = u128::from(high as u32) << 96 | u128::from(u32::from_be_bytes([a, b, c, d]));
+        let high: u32 = if [a, b, c] == [198, 51, 100] { 0x2001_0db8 } else { 0x2a00_0001 };
+        let address = u128::from(high) << 96 | u128::from(u32::from_be_bytes([a, b, c, d]));
         out += &std::net::Ipv6Addr::from(address).to_string();
         if let Some(length) = after.strip_prefix('/') {
             let digits = length.find(|c: char| !c.is_ascii_digit()).unwrap_or(length.len());

@@ -174,7 +174,7 @@ fn what_is_deep_or_long_or_strange_is_an_error_soon() {
         format!("{HEAD}{} = 1\n", "k".repeat(1_000_000)),
         format!("{HEAD}[[trusted]]\nname = \"x\"\nnetworks = [\"{}\"]\n", "1".repeat(1_000_000)),
         format!("{HEAD}[[trusted]]\nname = \"x\"\nnetworks = [{}]\n", "\"10.0.0.1/8\",".repeat(50_000)),
-        (0..50_000).map(|i| format!("key{i} = 1\n")).collect(),
+        (0..50_000).map(|i| format!("key{i} = 1")).collect::<Vec<_>>().join("\n"),
         "= [] {} \" ''' \u{202e}".repeat(20_000),
     ]
     .into_iter()

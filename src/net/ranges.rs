@@ -137,11 +137,12 @@ impl<A: Addr> Ranges<A> {
         let spans = spans.into_iter();
         let mut out: Vec<Span<A>> = Vec::with_capacity(spans.size_hint().0);
         for span in spans {
-            match out.last_mut() {
-                Some(last) if last.last.next().is_none_or(|next| span.first <= next) => {
-                    last.last = last.last.max(span.last)
-                }
-                _ => out.push(span),
+            if let Some(last) = out.last_mut()
+                && last.last.next().is_none_or(|next| span.first <= next)
+            {
+                last.last = last.last.max(span.last);
+            } else {
+                out.push(span);
             }
         }
         Self(out)

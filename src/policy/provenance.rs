@@ -117,7 +117,9 @@ fn order<A: Addr>(l: &Line<A>) -> impl Ord + use<A> {
 
 /// Sorts lines once, for their union and for the index, whose stable sort takes them as one run.
 fn append<A: Addr>(all: &mut Vec<Line<A>>, source: u32, mut lines: Vec<Line<A>>) -> Ranges<A> {
-    lines.iter_mut().for_each(|l| l.source = source);
+    for line in &mut lines {
+        line.source = source;
+    }
     lines.sort_unstable_by_key(order);
     let union = Ranges::from_ordered(lines.iter().map(|l| l.span));
     if all.is_empty() {

@@ -45,6 +45,7 @@ verbs! {
     status: Status,
     reach: Reach,
     capture: Capture,
+    schema: Schema,
     completions: Completions,
     man: Man,
     guard: Guard,

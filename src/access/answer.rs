@@ -5,11 +5,17 @@ use std::net::IpAddr;
 
 use crate::net::{Addr, AddrSet, Cuts, Family, Ranges, no_source};
 
-use super::{Outcome, Verdict};
+use super::{Key, Memo, Outcome, Verdict};
 
 /// An outcome of an [`Access`], as a number into its table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct OutcomeId(pub u32);
+
+impl Key for OutcomeId {
+    fn slot(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// For one question, what happens to a packet from each source. Sources from which no connection can come are outside of
 /// every comparison.
@@ -125,9 +131,9 @@ impl Access {
     pub fn zip(&self, other: &Self, mut f: impl FnMut(&Outcome, &Outcome) -> Outcome) -> Self {
         let mut table: Vec<Outcome> = Vec::new();
         let mut known: HashMap<Outcome, u32> = HashMap::new();
-        let mut memo: HashMap<(OutcomeId, OutcomeId), OutcomeId> = HashMap::new();
+        let mut memo = Memo::default();
         let mut join = |a: OutcomeId, b: OutcomeId| {
-            *memo.entry((a, b)).or_insert_with(|| {
+            memo.get((a, b), || {
                 let outcome = f(self.outcome(a), other.outcome(b));
                 let next = table.len() as u32;
                 OutcomeId(*known.entry(outcome).or_insert_with_key(|o| {
@@ -164,20 +170,10 @@ impl Access {
             right: &[Outcome],
             mut found: impl FnMut(usize, usize, crate::net::Span<A>),
         ) {
-            // Equal numbers mostly mean equal outcomes; each pair of numbers is compared once.
-            let mut same: HashMap<(u32, u32), bool> = HashMap::new();
-            let mut last = None;
-            let both = a.zip(b, |x, y| {
-                if let Some((pair, verdict)) = last
-                    && pair == (x.0, y.0)
-                {
-                    return verdict;
-                }
-                let equal = *same.entry((x.0, y.0)).or_insert_with(|| left[x.0 as usize] == right[y.0 as usize]);
-                let verdict = if equal { None } else { Some((x.0, y.0)) };
-                last = Some(((x.0, y.0), verdict));
-                verdict
-            });
+            // Each pair of numbers is compared once.
+            let mut memo = Memo::default();
+            let both =
+                a.zip(b, |x, y| memo.get((x, y), || (left[x.0 as usize] != right[y.0 as usize]).then_some((x.0, y.0))));
             for cut in both.iter() {
                 if let Some((x, y)) = cut.class {
                     found(x as usize, y as usize, cut.span);

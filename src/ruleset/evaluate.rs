@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
-use crate::access::{Access, Outcome, OutcomeId, Packet, Path, Question, Verdict};
+use crate::access::{Access, Memo, Outcome, OutcomeId, Packet, Path, Question, Verdict};
 use crate::net::{Addr, AddrSet, Cuts, Ranges};
 
 use super::diagram::{Decision, Diagrams, Node};
@@ -238,8 +238,8 @@ impl Walk<'_> {
         let mut out: Option<Cuts<A, OutcomeId>> = None;
         for stage in hooks.iter().flat_map(|h| self.ruleset.path(*h, A::FAMILY)).filter(|s| !s.nat) {
             let result = self.chain_of_stage::<A>(stage.chain, flow, &stage.policy);
-            let mut memo: HashMap<Node, OutcomeId> = HashMap::new();
-            let result = result.map(|n| *memo.entry(n).or_insert_with(|| table.number(self.d.resolve(n))));
+            let mut memo = Memo::default();
+            let result = result.map(|n| memo.get(n, || table.number(self.d.resolve(n))));
             out = Some(match out {
                 None => result,
                 Some(before) => both(&before, &result, table),
@@ -352,28 +352,19 @@ impl Walk<'_> {
         });
         let first = Rc::clone(first);
         let mut actions: HashMap<u32, Cuts<A, Node>> = HashMap::new();
-        let mut last: Option<(u32, Option<Node>)> = None;
-        let mut simple: HashMap<u32, Option<Node>> = HashMap::new();
+        let mut simple = Memo::default();
         // Most rules do the same thing to every source that they match; the others are laid over below.
         let mut out = first.map(|number| {
-            if let Some((known, node)) = last
-                && known == number
-            {
-                return node.unwrap_or(Node::FALL);
-            }
-            let node = *simple.entry(number).or_insert_with(|| {
+            simple.get(number, || {
                 if number == UNMATCHED {
-                    return Some(Node::FALL);
+                    return Node::FALL;
                 }
                 let action = self.action::<A>(&rules[number as usize], done);
-                let node = action.as_uniform();
-                if node.is_none() {
+                action.as_uniform().unwrap_or_else(|| {
                     actions.insert(number, action);
-                }
-                node
-            });
-            last = Some((number, node));
-            node.unwrap_or(Node::FALL)
+                    Node::FALL
+                })
+            })
         });
         if !actions.is_empty() {
             out = lay_over(&first, &out, &actions);
@@ -480,56 +471,19 @@ fn lay_over<A: Addr>(
     out
 }
 
-/// The last pair that was asked is asked again most of the time.
-#[derive(Default)]
-struct Memo {
-    last: Option<((Node, Node), Node)>,
-}
-
-impl Memo {
-    fn get(&mut self, pair: (Node, Node), make: impl FnOnce() -> Node) -> Node {
-        if let Some((known, node)) = self.last
-            && known == pair
-        {
-            return node;
-        }
-        let node = make();
-        self.last = Some((pair, node));
-        node
-    }
-}
-
 fn memoised<A: Addr>(cuts: &Cuts<A, Node>, mut f: impl FnMut(Node) -> Node) -> Cuts<A, Node> {
-    let mut memo: HashMap<Node, Node> = HashMap::new();
-    let mut last = None;
-    cuts.map(|n| {
-        if let Some((known, out)) = last
-            && known == n
-        {
-            return out;
-        }
-        let out = *memo.entry(n).or_insert_with(|| f(n));
-        last = Some((n, out));
-        out
-    })
+    let mut memo = Memo::default();
+    cuts.map(|n| memo.get(n, || f(n)))
 }
 
 /// Two stages in a row: both must accept.
 fn both<A: Addr>(first: &Cuts<A, OutcomeId>, second: &Cuts<A, OutcomeId>, table: &mut Outcomes) -> Cuts<A, OutcomeId> {
-    let mut memo: HashMap<(OutcomeId, OutcomeId), OutcomeId> = HashMap::new();
-    let mut last = None;
+    let mut memo = Memo::default();
     first.zip(second, |a, b| {
-        if let Some((known, out)) = last
-            && known == (a, b)
-        {
-            return out;
-        }
-        let out = *memo.entry((a, b)).or_insert_with(|| {
+        memo.get((a, b), || {
             let outcome = pass(&table.list[a.0 as usize], &table.list[b.0 as usize]);
             table.number(outcome)
-        });
-        last = Some(((a, b), out));
-        out
+        })
     })
 }
 

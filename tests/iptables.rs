@@ -254,6 +254,11 @@ fn a_loading_step_makes_what_the_loader_makes() {
         script += "show; cut;";
         // And back to what was there.
         let snapshot = iptables().snapshot(&live).unwrap().unwrap();
+        let print = |listing: &Listing| iptables().print(&iptables().read(listing).unwrap());
+        assert_eq!(print(&Listing::parse(&snapshot)), print(&live));
+        let later = Listing::parse(&parts[1].replace("-A INPUT -p tcp -j H993-IN\n", ""));
+        let kept = iptables().snapshot(&later).unwrap().unwrap();
+        assert_eq!(print(&Listing::parse(&kept)), print(&later));
         let back = iptables().loading(&Listing::parse(parts[1]), Wanted::Snapshot(&snapshot), &two.settings).unwrap();
         script += &shell(&back);
         script += "show";

@@ -9,6 +9,7 @@ mod load;
 mod nftables;
 mod pf;
 mod prove;
+mod shared;
 mod template;
 mod windows;
 
@@ -201,6 +202,7 @@ pub fn read_host(platform: Platform, listing: &Listing) -> Result<Ruleset, ReadE
     for target in ALL.iter().filter(|t| t.platform() == platform) {
         all.join(target.read(listing)?);
     }
+    shared::count_once(&mut all);
     Ok(all)
 }
 

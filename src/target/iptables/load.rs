@@ -15,13 +15,32 @@ const OURS: &str = "H993-";
 /// Our jumps, each as the rule that it is and the chain that it leads to.
 const JUMPS: [(&str, &str); 2] = [("-p tcp -j H993-IN", "H993-IN"), ("-p tcp -j H993-FWD", "H993-FWD")];
 
-/// What a live listing holds of ours, as a capture with only our chains in it.
+/// What a live listing holds of ours, as a capture with only our chains in it and, of the chains that jump to them, the
+/// jumps. A jump that is not the first rule stands behind one that does nothing, in the place of those of others.
 pub(super) fn snapshot(live: &Listing) -> Result<Option<String>, ReadError> {
     let scanned = scan(live)?;
     let mut out = String::new();
     for block in scanned.blocks.iter().filter(|b| b.table == "filter" && ours(b).next().is_some()) {
         out.extend([HEADING, &command_of(live, block, "save"), "\n*filter\n"]);
+        let docker = leads_to_docker(block);
+        let mut jumping = String::new();
+        for chain in block.chains.iter().filter(|c| !c.name.starts_with(OURS)) {
+            let before = jumping.len();
+            for (from, text, at) in jumps(block).filter(|(from, ..)| *from == chain.name) {
+                if at > 0 {
+                    jumping.extend(["-A ", from, "\n"]);
+                }
+                jumping.extend(["-A ", from, " ", text, "\n"]);
+            }
+            if docker && chain.name == "FORWARD" {
+                jumping.push_str("-A FORWARD -j DOCKER-USER\n");
+            }
+            if jumping.len() > before || docker && chain.name == "DOCKER-USER" {
+                out.extend([":", chain.name, if chain.policy == "-" { " -" } else { " ACCEPT" }, " [0:0]\n"]);
+            }
+        }
         ours(block).for_each(|c| out.extend([":", c.name, " - [0:0]\n"]));
+        out.push_str(&jumping);
         for chain in ours(block) {
             chain.rules.iter().for_each(|r| out.extend(["-A ", chain.name, " ", r.text, "\n"]));
         }
@@ -145,6 +164,11 @@ fn jumps<'a, 't>(block: &'a Block<'t>) -> impl Iterator<Item = (&'t str, &'stati
     })
 }
 
+/// Whether forwarded packets pass Docker's chain for rules like ours.
+fn leads_to_docker(block: &Block<'_>) -> bool {
+    block.chain("FORWARD").is_some_and(|c| c.rules.iter().any(|r| r.text == "-j DOCKER-USER"))
+}
+
 /// What is loaded in one commit.
 struct Commit {
     text: String,
@@ -167,21 +191,28 @@ fn commit(now: Option<&Block<'_>>, goal: Option<&Block<'_>>) -> Option<Commit> {
         chain.rules.iter().for_each(|r| rules.extend(["-A ", chain.name, " ", r.text, "\n"]));
     }
     let mut ends = String::new();
-    let docker =
-        now.and_then(|n| n.chain("FORWARD")).is_some_and(|c| c.rules.iter().any(|r| r.text == "-j DOCKER-USER"));
-    let forward = if docker { "DOCKER-USER" } else { "FORWARD" };
+    let forward = if now.is_some_and(leads_to_docker) { "DOCKER-USER" } else { "FORWARD" };
     for (text, chain) in JUMPS {
         let from = if chain == "H993-IN" { "INPUT" } else { forward };
-        let wanted = goal.is_some_and(|g| g.chain(chain).is_some());
+        // A rendering is jumped to first of all; a snapshot as it was, if it was.
+        let wanted = match goal {
+            Some(goal) if goal.rendering => goal.chain(chain).map(|_| 0),
+            Some(goal) => jumps(goal).find(|(_, t, _)| *t == text).map(|(.., at)| at.min(1)),
+            None => None,
+        };
         let there: Vec<_> = now.into_iter().flat_map(jumps).filter(|(_, t, _)| *t == text).collect();
-        if wanted && matches!(there[..], [(at, _, 0)] if at == from) {
+        if let ([(at, _, place)], Some(wanted)) = (&there[..], wanted)
+            && *at == from
+            && (*place).min(1) == wanted
+        {
             continue;
         }
+        let others = now.and_then(|n| n.chain(from)).map_or(0, |c| c.rules.iter().filter(|r| r.text != text).count());
         for (at, ..) in there {
             ends.extend(["-D ", at, " ", text, "\n"]);
         }
-        if wanted {
-            ends.extend(["-I ", from, " 1 ", text, "\n"]);
+        if let Some(place) = wanted {
+            ends.extend(["-I ", from, if place.min(others) == 0 { " 1 " } else { " 2 " }, text, "\n"]);
         }
     }
     let stale = || now.into_iter().flat_map(|n| ours(n)).filter(|c| goal.is_none_or(|g| g.chain(c.name).is_none()));

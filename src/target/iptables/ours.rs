@@ -87,17 +87,16 @@ fn has_docker(ruleset: &Ruleset, tool: &str) -> bool {
 /// Everything of ours as text: each family's jumps and chains as rules, and the networks of a tree one a line, whatever
 /// chains the tree is made of.
 pub(super) fn print(ruleset: &Ruleset) -> String {
-    let mut tools: BTreeMap<&str, Vec<(&str, &Chain)>> = BTreeMap::new();
+    let mut tools: BTreeMap<(Family, &str), Vec<(&str, &Chain)>> = BTreeMap::new();
     for (_, chain) in chains(ruleset) {
         if let Some(place) = Place::of(&chain.name) {
-            tools.entry(place.tool).or_default().push((place.chain, chain));
+            tools.entry((place.family(), place.tool)).or_default().push((place.chain, chain));
         }
     }
     // Where both variants hold something of ours it is told apart; where one does, it does not matter which.
-    let both = |family: Family| tools.keys().filter(|t| tool_family(t) == family).count() > 1;
+    let both = |family: Family| tools.keys().filter(|(f, _)| *f == family).count() > 1;
     let mut out = String::new();
-    for (tool, mut chains) in tools.clone() {
-        let family = tool_family(tool);
+    for ((family, tool), mut chains) in tools.clone() {
         let variant = if both(family) { format!(" ({tool})") } else { String::new() };
         let _ = writeln!(out, "# {family}{variant}");
         let docker = has_docker(ruleset, tool);
@@ -108,7 +107,9 @@ pub(super) fn print(ruleset: &Ruleset) -> String {
                 ("FORWARD", true) => "FORWARD(before Docker)",
                 (from, _) => from,
             };
-            let _ = writeln!(out, "-I {from} {} -p tcp -j {}", jump.at, jump.to);
+            // That it is not the first rule matters, not where it stands instead.
+            let at = if jump.at == 1 { "first" } else { "later" };
+            let _ = writeln!(out, "-A {from} -p tcp -j {} ({at} rule)", jump.to);
         }
         chains.sort_by_key(|(name, _)| *name);
         for (name, chain) in chains {
@@ -118,10 +119,6 @@ pub(super) fn print(ruleset: &Ruleset) -> String {
         }
     }
     out
-}
-
-fn tool_family(tool: &str) -> Family {
-    Place { tool, table: "", chain: "" }.family()
 }
 
 fn print_rule(chain: &str, rule: &Rule, ruleset: &Ruleset, family: Family, out: &mut String) {

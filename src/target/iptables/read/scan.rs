@@ -109,7 +109,8 @@ pub(in super::super) fn scan(listing: &Listing) -> Result<Scanned<'_>, ReadError
             }
         }
     }
-    if out.blocks.iter().any(|b| b.variant == Some(Variant::Nft)) {
+    let by_nft = listing.sections.iter().any(|s| s.command.starts_with("nft "));
+    if !by_nft && out.blocks.iter().any(|b| b.variant == Some(Variant::Nft)) {
         out.remarks.push(
             "iptables-save of the nft variant shows rules that nft wrote wider than they are; \
              only nft's own listing of the same host shows them as they are"

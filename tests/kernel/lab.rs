@@ -28,6 +28,11 @@ const TOOLS: &[(&str, &str)] = &[("unshare", "util-linux"), ("ip", "iproute2"), 
 
 /// Runs the body of a test in a network namespace of its own.
 pub(crate) fn inside(test: &str, body: impl FnOnce()) {
+    inside_with(test, &[], body);
+}
+
+/// As [`inside`], with more variables in the environment of the child.
+pub(crate) fn inside_with(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) {
     if std::env::var(INSIDE).is_ok_and(|name| name == test) {
         body();
         return;
@@ -38,13 +43,14 @@ pub(crate) fn inside(test: &str, body: impl FnOnce()) {
     let exe = std::env::current_exe().expect("the test knows its own binary");
     let locks = std::env::temp_dir().join(format!("harden993-test-{}-{test}.lock", std::process::id()));
     let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--net"])
+        .args(if privileged() { &["--net"][..] } else { &["--user", "--map-root-user", "--net"] })
         .arg(exe)
         .args(["--exact", test, "--nocapture", "--test-threads", "1"])
         .env(INSIDE, test)
         // Legacy iptables locks a file that only root may write.
         .env("XTABLES_LOCKFILE", &locks)
         .env("PATH", path())
+        .envs(variables.iter().copied())
         .output()
         .expect("unshare starts");
     // A lock that was never taken has no file.
@@ -63,6 +69,14 @@ pub(crate) fn inside(test: &str, body: impl FnOnce()) {
         text[1]
     );
     assert!(text[0].contains("1 passed"), "the child ran another test than {test}:\n{}", text[0]);
+}
+
+/// Whether this is root, who needs no user namespace. In one, the kernel takes only small batches of rules
+/// (`net.core.wmem_max` bounds them, and only root of the first namespace may pass the bound).
+pub(crate) fn privileged() -> bool {
+    // 4294967295 is how many users the first user namespace has.
+    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.contains("4294967295"))
+        && try_run("unshare", &["--net", "true"], "").is_ok()
 }
 
 /// The search path with the folders where Debian keeps administrators' tools.

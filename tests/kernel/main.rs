@@ -1,8 +1,17 @@
 //! The kernel as the judge: rules are loaded in a network namespace, and real packets say what they do.
 #![cfg(target_os = "linux")]
 
+mod agree;
+mod backend;
+#[path = "../support/dice.rs"]
+mod dice;
 mod lab;
+mod neighbours;
+#[path = "../support/policies.rs"]
+mod policies;
 mod probe;
+mod traffic;
+mod wire;
 
 use std::net::IpAddr;
 

@@ -5,13 +5,12 @@
 //! batch is followed by a datagram through the same queue, and the batch is over when that one has arrived.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use rustix::thread::{CpuSet, sched_setaffinity};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::lab::{HOST4, Lab};
+use crate::lab::Lab;
+use crate::wire::{Marker, stay_on_one_processor};
 
 /// SYN alone.
 pub(crate) const SYN: u8 = 0x02;
@@ -94,23 +93,16 @@ table inet probe {
 pub(crate) struct Gun<'l> {
     lab: &'l Lab,
     sockets: BTreeMap<(usize, bool), Socket>,
-    marker: UdpSocket,
-    target: UdpSocket,
-    marks: u64,
+    marker: Marker,
 }
 
 impl<'l> Gun<'l> {
     /// Makes a lab ready for probes.
     pub(crate) fn new(lab: &'l Lab) -> Self {
-        let target = lab.host.enter(|| UdpSocket::bind((HOST4, 0))).expect("the host has its address");
-        target.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout is no zero");
-        let marker = lab.clients.enter(|| UdpSocket::bind("192.0.2.2:0")).expect("the clients have their address");
-        let at = target.local_addr().expect("a bound socket has an address");
-        marker.connect(at).expect("the clients have a route");
-        Self { lab, sockets: BTreeMap::new(), marker, target, marks: 0 }
+        Self { lab, sockets: BTreeMap::new(), marker: Marker::new(lab) }
     }
 
-    /// Sends all probes and waits until each has been decided. No two may be equal.
+    /// Sends all probes and waits until each has been decided.
     pub(crate) fn fire(&mut self, probes: &[Probe]) -> Vec<Fate> {
         self.lab.nft(&format!("table inet probe\ndelete table inet probe\n{HOST_CHAINS}"));
         let client = format!("table inet probe\ndelete table inet probe\n{CLIENT_CHAINS}");
@@ -131,15 +123,13 @@ impl<'l> Gun<'l> {
         // One processor: its queue keeps the order of what is sent, so a batch is over when the datagram behind it is there.
         std::thread::scope(|s| {
             s.spawn(|| {
-                let mut one = CpuSet::new();
-                one.set(rustix::thread::sched_getcpu());
-                sched_setaffinity(None, &one).expect("a thread may stay where it is");
+                stay_on_one_processor();
                 // Fewer than the shortest queue (net.core.netdev_max_backlog) holds.
                 for batch in tagged.chunks(200) {
                     for (probe, tag) in batch {
                         self.send(*probe, *tag);
                     }
-                    self.mark();
+                    self.marker.pass();
                 }
             });
         });
@@ -189,17 +179,6 @@ impl<'l> Gun<'l> {
         let packet = packet(probe, tag);
         let to = SocketAddr::new(probe.to, 0);
         self.socket(probe).send_to(&packet, &to.into()).unwrap_or_else(|e| panic!("{probe:?} cannot be sent: {e}"));
-    }
-
-    /// Waits until everything that was sent before has been decided.
-    fn mark(&mut self) {
-        self.marks += 1;
-        let number = self.marks.to_be_bytes();
-        self.marker.send(&number).expect("the marker can be sent");
-        let mut got = [0; 8];
-        while got != number {
-            self.target.recv(&mut got).expect("the marker arrives within ten seconds");
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use harden993::net::{Network, parse_network};
 
-use crate::policies::Dice;
+use crate::dice::Dice;
 
 /// What kind of change it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -1,48 +1,21 @@
 //! Random policies that use every clause of a profile, the same ones for the same seed.
 
+use crate::dice::Dice;
 use harden993::access::{Bucket, Pattern, Per, Rate, Refuse};
 use harden993::net::{Addr, AddrSet, Ranges, Span};
 use harden993::policy::{Draft, Forwarded, Grant, Limit, LogPolicy};
 
-/// A source of random numbers (`SplitMix64`: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
-pub(crate) struct Dice(u64);
+/// Whether something happens that does once in `n` times.
+fn once_in(dice: &mut Dice, n: u64) -> bool {
+    dice.below(n) == 0
+}
 
-impl Dice {
-    /// Dice that fall the same way for the same seed.
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `n`.
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    /// Whether something happens that does once in `n` times.
-    pub(crate) fn once_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    /// One of several.
-    pub(crate) fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len() as u64) as usize]
-    }
-
-    /// Some of several, at least one, in their order.
-    pub(crate) fn some<T: Clone>(&mut self, all: &[T]) -> Vec<T> {
-        loop {
-            let some: Vec<T> = all.iter().filter(|_| self.once_in(2)).cloned().collect();
-            if !some.is_empty() {
-                return some;
-            }
+/// Some of several, at least one, in their order.
+fn some<T: Clone>(dice: &mut Dice, all: &[T]) -> Vec<T> {
+    loop {
+        let some: Vec<T> = all.iter().filter(|_| once_in(dice, 2)).cloned().collect();
+        if !some.is_empty() {
+            return some;
         }
     }
 }
@@ -121,7 +94,7 @@ fn spans<A: Places>(dice: &mut Dice, out: &mut Vec<Span<A>>) {
         // Ordinary networks.
         0..=2 => {
             for _ in 0..=dice.below(3) {
-                let at = if dice.once_in(2) { A::random(dice) } else { near };
+                let at = if once_in(dice, 2) { A::random(dice) } else { near };
                 let len = A::BITS / 4 + dice.below(bits * 3 / 4 + 1) as u8;
                 out.push(prefix(at, len));
             }
@@ -157,18 +130,18 @@ fn spans<A: Places>(dice: &mut Dice, out: &mut Vec<Span<A>>) {
             }
         }
         // The edges of the space.
-        8 => out.push(if dice.once_in(2) {
+        8 => out.push(if once_in(dice, 2) {
             Span::new(A::MIN, A::MIN.plus(dice.below(9) as u32))
         } else {
             Span::new(near, A::MAX)
         }),
-        _ => out.push(if dice.once_in(4) { Span::all() } else { prefix(near, dice.below(9) as u8) }),
+        _ => out.push(if once_in(dice, 4) { Span::all() } else { prefix(near, dice.below(9) as u8) }),
     }
 }
 
 fn ranges<A: Places>(dice: &mut Dice) -> Ranges<A> {
     let mut out = Vec::new();
-    if !dice.once_in(4) {
+    if !once_in(dice, 4) {
         for _ in 0..=dice.below(2) {
             spans(dice, &mut out);
         }
@@ -179,14 +152,16 @@ fn ranges<A: Places>(dice: &mut Dice) -> Ranges<A> {
 /// Sources of both families, now and then of one, none, or without some of its addresses.
 pub(crate) fn sources(dice: &mut Dice) -> AddrSet {
     let set = AddrSet { v4: ranges(dice), v6: ranges(dice) };
-    if dice.once_in(3) { set.minus(&AddrSet { v4: ranges(dice), v6: ranges(dice) }) } else { set }
+    if once_in(dice, 3) { set.minus(&AddrSet { v4: ranges(dice), v6: ranges(dice) }) } else { set }
 }
 
 /// As many networks as need another shape than a few: sets by prefix length, trees of chains.
 fn many(dice: &mut Dice) -> AddrSet {
-    let v4 = (0..1500).map(|_| prefix(u32::random(dice), 18 + dice.below(15) as u8)).collect();
-    let v6 = (0..1500).map(|_| prefix(0x2001 << 112 | u128::random(dice) >> 16, 32 + dice.below(97) as u8)).collect();
-    AddrSet { v4: Ranges::from_spans(v4), v6: Ranges::from_spans(v6) }
+    fn family<A: Places>(dice: &mut Dice, shortest: u8, near: impl Fn(A) -> A) -> Ranges<A> {
+        let lengths: Vec<u8> = (0..6).map(|_| shortest + dice.below(u64::from(A::BITS - shortest) + 1) as u8).collect();
+        (0..1200).map(|_| prefix(near(A::random(dice)), *dice.pick(&lengths))).collect()
+    }
+    AddrSet { v4: family(dice, 18, |a: u32| a), v6: family(dice, 32, |a: u128| 0x2001 << 112 | a >> 16) }
 }
 
 fn rate(dice: &mut Dice) -> Rate {
@@ -232,8 +207,8 @@ pub(crate) fn draft(dice: &mut Dice, big: bool) -> Draft {
         named.into_iter().filter(|p| interfaces.is_empty() || interfaces.iter().any(|i| i.covers(p))).collect();
     let mut grants: Vec<Grant> = (0..dice.below(5))
         .map(|_| {
-            let via = if dice.once_in(3) { dice.some(&ways) } else { Vec::new() };
-            let everybody = !via.is_empty() && dice.once_in(2);
+            let via = if once_in(dice, 3) { some(dice, &ways) } else { Vec::new() };
+            let everybody = !via.is_empty() && once_in(dice, 2);
             let sources = if everybody { AddrSet::all() } else { sources(dice) };
             Grant { sources, via, limit: limit(dice) }
         })
@@ -241,14 +216,14 @@ pub(crate) fn draft(dice: &mut Dice, big: bool) -> Draft {
     if big {
         grants.push(Grant { sources: many(dice), via: Vec::new(), limit: limit(dice) });
     }
-    let blocked = if dice.once_in(2) { sources(dice) } else { AddrSet::new() };
+    let blocked = if once_in(dice, 2) { sources(dice) } else { AddrSet::new() };
     let forwarded = match dice.below(4) {
         0 => Forwarded::Translated,
         1 => {
             let mut to: AddrSet =
                 ["192.0.2.128/28".parse().expect("a network"), "2001:db8:ffff:1::/64".parse().expect("a network")]
                     .iter()
-                    .filter(|_| dice.once_in(2))
+                    .filter(|_| once_in(dice, 2))
                     .fold(AddrSet::new(), |all, one| all.union(one));
             if to.is_empty() {
                 to = "172.29.0.2".parse().expect("an address");
@@ -258,7 +233,7 @@ pub(crate) fn draft(dice: &mut Dice, big: bool) -> Draft {
         _ => Forwarded::No,
     };
     Draft {
-        close_plaintext: dice.once_in(3) && !ports.contains(&143),
+        close_plaintext: once_in(dice, 3) && !ports.contains(&143),
         ports,
         forwarded,
         interfaces,
@@ -271,6 +246,6 @@ pub(crate) fn draft(dice: &mut Dice, big: bool) -> Draft {
         ipv4_prefix: *dice.pick(&[32, 32, 24, 16]),
         ipv6_prefix: *dice.pick(&[64, 64, 128, 56, 48]),
         grants,
-        blocked: if big && dice.once_in(2) { blocked.union(&many(dice)) } else { blocked },
+        blocked,
     }
 }

@@ -216,11 +216,15 @@ fn limit_value<A: Words>(policy: &Policy, number: &str, limit: Limit, prefix: u8
         Forwarded::No => ("", "th dport"),
         _ => ("meta l4proto tcp ", "ct original proto-dst"),
     };
+    let key = |port: &str| format!("{}{mask} . {port}", A::SADDR);
+    // A SYN with FIN or RST belongs to no connection, so it has no original port; but it is never translated either.
+    let odd_key = (policy.forwarded != Forwarded::No).then(|| key("th dport"));
     record([
         ("name", format!("{number}{}", A::SUFFIX).into()),
         ("type", A::TYPE.into()),
         ("l4proto", l4proto.into()),
-        ("key", format!("{}{mask} . {port}", A::SADDR).into()),
+        ("key", key(port).into()),
+        ("odd_key", odd_key.into()),
         ("concurrent", limit.concurrent.into()),
         ("rate", limit.rate.map(bucket).into()),
         ("timeout", limit.rate.map(|b| duration(refill_seconds(b))).into()),

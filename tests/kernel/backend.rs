@@ -80,7 +80,7 @@ impl Backend {
         match self.programs {
             None => run("nft", &["list", "table", "inet", "harden993"], ""),
             Some((iptables, ip6tables)) => {
-                [iptables, ip6tables].map(|p| run(&format!("{p}-save"), &["--counters"], "")).concat()
+                [iptables, ip6tables].map(|p| run(&format!("{p}-save"), &["--counters", "-t", "filter"], "")).concat()
             }
         }
     }

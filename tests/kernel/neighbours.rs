@@ -71,7 +71,9 @@ const FIREWALLD: &str = "table inet firewalld {
 /// What iptables lists, without the program's comments, which hold the time, and without the counters of policies, which
 /// any packet raises.
 fn saved(backend: Backend) -> Vec<String> {
-    let saved = backend.iptables().map(|p| run(&format!("{p}-save"), &[], "")).concat();
+    // Without its name a table is only found by who may read the kernel's list of them: not by an ordinary user.
+    let tables = |program: &str| ["nat", "filter"].map(|t| run(&format!("{program}-save"), &["-t", t], "")).concat();
+    let saved = backend.iptables().map(tables).concat();
     let lines = saved.lines().filter(|l| !l.starts_with('#'));
     lines.map(|l| if l.starts_with(':') { l.split(" [").next().unwrap_or(l) } else { l }.to_owned()).collect()
 }

@@ -2,8 +2,6 @@
 
 use harden993::net::{Network, parse_network};
 
-use crate::dice::Dice;
-
 /// What kind of change it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Kind {
@@ -17,149 +15,216 @@ pub(crate) enum Kind {
     Log,
     /// A line is missing.
     Lost,
-    /// A line stands after the next one.
+    /// The last rule of a chain stands first.
     Moved,
 }
 
-/// A changed text.
-pub(crate) struct Mutant {
+/// One change: some lines in the place of others.
+pub(crate) struct Edit {
     pub(crate) kind: Kind,
-    /// The change, for a message.
-    pub(crate) what: String,
-    pub(crate) text: String,
+    /// The first line that is replaced, counted from 0.
+    pub(crate) at: usize,
+    /// How many lines are replaced.
+    old: usize,
+    pub(crate) new: Vec<String>,
 }
 
-/// Words of all targets and what each is mistaken for.
-const ACTIONS: &[(&str, &str)] = &[
-    // nftables and iptables
-    ("accept", "drop"),
-    ("drop;", "accept;"),
-    ("drop", "accept"),
-    ("ACCEPT", "DROP"),
-    ("DROP", "ACCEPT"),
-    ("goto take", "goto refuse"),
-    ("goto blocked", "goto take"),
-    ("reject with tcp reset", "drop"),
-    ("REJECT --reject-with tcp-reset", "DROP"),
-    ("!= syn", "== syn"),
-    ("== syn", "!= syn"),
-    ("ct direction original", "ct direction reply"),
-    ("--ctdir ORIGINAL", "--ctdir REPLY"),
-    ("-g H993-REFUSE", "-j ACCEPT"),
-    // pf
-    ("pass", "block drop"),
-    ("block drop", "pass"),
-    ("block return-rst", "pass"),
-    ("return-rst", "drop"),
-    ("flags S/SA", "flags any"),
-    // Windows
-    ("-Action Allow", "-Action Block"),
-    ("-Action Block", "-Action Allow"),
+/// Words of each target and what each is mistaken for.
+const ACTIONS: &[(&str, &str, &str)] = &[
+    ("nftables", "accept", "drop"),
+    ("nftables", "drop", "accept"),
+    ("nftables", "reject with tcp reset", "drop"),
+    ("nftables", "goto take", "goto untrusted"),
+    ("nftables", "goto blocked", "goto take"),
+    ("nftables", "goto refuse", "goto take"),
+    ("nftables", "goto limited", "goto take"),
+    ("nftables", "goto untrusted", "goto take"),
+    ("nftables", "!= syn", "== syn"),
+    ("nftables", "== syn", "!= syn"),
+    ("nftables", "ct direction original", "ct direction reply"),
+    ("nftables", "ct state established", "ct state new"),
+    ("iptables", "ACCEPT", "DROP"),
+    ("iptables", "DROP", "ACCEPT"),
+    ("iptables", "REJECT --reject-with tcp-reset", "DROP"),
+    ("iptables", "-g H993-REFUSE", "-j ACCEPT"),
+    ("iptables", "-g H993-REST", "-j ACCEPT"),
+    ("iptables", "-g H993-BLOCKED", "-j ACCEPT"),
+    ("iptables", "-g H993-OVER", "-j ACCEPT"),
+    ("iptables", "--ctdir ORIGINAL", "--ctdir REPLY"),
+    ("iptables", "--ctstate ESTABLISHED", "--ctstate NEW"),
+    ("iptables", "--tcp-flags SYN,ACK SYN", "--tcp-flags FIN,SYN,RST,ACK SYN"),
+    ("pf", "pass", "block drop"),
+    ("pf", "block drop", "pass"),
+    ("pf", "block return-rst", "pass"),
+    ("pf", "return-rst", "drop"),
+    ("pf", "flags S/SA", "flags any"),
+    ("windows", "'Allow'", "'Block'"),
+    ("windows", "'Block'", "'Allow'"),
+    ("windows", "'True'", "'False'"),
+    ("windows", "'993'", "'992'"),
 ];
 
-/// Words before which a number that limits stands.
+/// Words of all targets before which a number that limits stands.
 const LIMITS: &[&str] = &[
-    "update @rate4 { ip saddr . th dport limit rate ",
+    "limit rate ",
+    "burst ",
     "ct count ",
     "--hashlimit-above ",
     "--hashlimit-burst ",
-    "--connlimit-above ",
     "--hashlimit-srcmask ",
+    "--connlimit-above ",
     "--connlimit-mask ",
+    "--limit ",
+    "--limit-burst ",
     "max-src-conn ",
     "max-src-conn-rate ",
 ];
 
-/// Some changes of a text, each by itself.
-pub(crate) fn mutants(text: &str, count: usize, dice: &mut Dice) -> Vec<Mutant> {
+/// Every change of these kinds in a target's text. Comments are left alone.
+pub(crate) fn edits(target: &str, text: &str) -> Vec<Edit> {
     let lines: Vec<&str> = text.lines().collect();
-    let code: Vec<usize> =
-        (0..lines.len()).filter(|i| !lines[*i].trim().is_empty() && !lines[*i].trim_start().starts_with('#')).collect();
     let mut out = Vec::new();
-    for _ in 0..4 * count {
-        let at = *dice.pick(&code);
+    for at in code(target, &lines) {
         let line = lines[at];
-        let change = match dice.below(6) {
-            0 => network(line, dice).map(|l| (Kind::Network, vec![l])),
-            1 => replaced(line, ACTIONS, dice).map(|l| (Kind::Action, vec![l])),
-            2 => limit(line, dice).map(|l| (Kind::Limit, vec![l])),
-            3 => log(line).map(|l| (Kind::Log, vec![l])),
-            4 => Some((Kind::Lost, vec![])),
-            _ => lines.get(at + 1).map(|next| (Kind::Moved, vec![(*next).to_owned(), line.to_owned()])),
-        };
-        let Some((kind, new)) = change else { continue };
-        let old = if kind == Kind::Moved { 2 } else { 1 };
-        let shown = new.join(" / ");
-        let mut changed: Vec<&str> = lines[..at].to_vec();
-        changed.extend(new.iter().map(String::as_str));
-        changed.extend(&lines[at + old..]);
-        let mut text = changed.join("\n");
-        text.push('\n');
-        out.push(Mutant { kind, what: format!("line {}: {:?} is {shown:?}", at + 1, line), text });
-        if out.len() == count {
-            break;
+        let mut one = |kind, new: String| out.push(Edit { kind, at, old: 1, new: vec![new] });
+        networks(line).into_iter().for_each(|l| one(Kind::Network, l));
+        for (_, from, to) in ACTIONS.iter().filter(|(t, ..)| *t == target) {
+            word(line, from).into_iter().for_each(|i| one(Kind::Action, put(line, i, i + from.len(), to)));
         }
+        limits(line).into_iter().for_each(|l| one(Kind::Limit, l));
+        for prefix in ["harden993 refused: ", "harden993 blocked: ", "harden993 limited: "] {
+            line.find(prefix).into_iter().for_each(|i| one(Kind::Log, put(line, i, i, "x")));
+        }
+        out.push(Edit { kind: Kind::Lost, at, old: 1, new: Vec::new() });
+    }
+    for (first, count) in chains(target, &lines) {
+        let mut new: Vec<String> = lines[first..first + count].iter().map(|l| (*l).to_owned()).collect();
+        new.rotate_right(1);
+        out.push(Edit { kind: Kind::Moved, at: first, old: count, new });
     }
     out
 }
 
-/// The line with one of its networks changed.
-fn network(line: &str, dice: &mut Dice) -> Option<String> {
-    let is_part = |c: char| c.is_ascii_hexdigit() || ".:/-".contains(c);
-    let mut places = Vec::new();
-    let mut rest = 0;
-    while let Some(start) = line[rest..].find(is_part).map(|i| i + rest) {
-        let end = line[start..].find(|c| !is_part(c)).map_or(line.len(), |i| i + start);
-        let token = &line[start..end];
-        if token.len() > 3 && (token.contains('.') || token.contains(':')) && parse_network(token.as_bytes()).is_ok() {
-            places.push((start, end));
-        }
-        rest = end;
-    }
-    if places.is_empty() {
-        return None;
-    }
-    let (start, end) = *dice.pick(&places);
-    let other = match parse_network(&line.as_bytes()[start..end]).ok()? {
-        // The lower half is gone, or the address is its neighbour.
-        Network::V4(s) if s.first == s.last => std::net::Ipv4Addr::from(s.first ^ 1).to_string(),
-        Network::V6(s) if s.first == s.last => std::net::Ipv6Addr::from(s.first ^ 1).to_string(),
-        Network::V4(s) => {
-            let half = s.first + (s.last - s.first) / 2 + 1;
-            format!("{}/{}", std::net::Ipv4Addr::from(half), (s.last - half).leading_zeros())
-        }
-        Network::V6(s) => {
-            let half = s.first + (s.last - s.first) / 2 + 1;
-            format!("{}/{}", std::net::Ipv6Addr::from(half), (s.last - half).leading_zeros())
+/// The chains that end in a rule for everything that comes to it: first line and number of lines. Rules of which each is
+/// for other packets may stand in any order, and Windows' rules may anyhow.
+fn chains(target: &str, lines: &[&str]) -> Vec<(usize, usize)> {
+    // The chain that a line is a rule of, and whether it is for everything.
+    let rule = |at: usize| -> Option<(String, bool)> {
+        let line = lines[at].trim();
+        match target {
+            "nftables" => {
+                let head = (0..at).rev().find(|i| lines[*i].starts_with("\tchain "))?;
+                let inside = lines[head..at].iter().all(|l| *l != "\t}")
+                    && !line.starts_with(['}', '#'])
+                    && !line.starts_with("type ");
+                inside.then(|| (lines[head].to_owned(), line.starts_with("goto ")))
+            }
+            "iptables" => {
+                let (name, rest) = line.strip_prefix("-A ")?.split_once(' ')?;
+                Some((name.to_owned(), rest.starts_with("-g ") || rest.starts_with("-j ")))
+            }
+            "pf" => (line.starts_with("pass ") || line.starts_with("block "))
+                .then(|| (String::new(), line.contains(" from any to (self) "))),
+            _ => None,
         }
     };
-    Some(format!("{}{other}{}", &line[..start], &line[end..]))
+    let rules: Vec<(usize, String, bool)> =
+        (0..lines.len()).filter_map(|i| rule(i).map(|(c, all)| (i, c, all))).collect();
+    let same = rules.chunk_by(|a, b| a.1 == b.1);
+    let last = |chain: &[(usize, String, bool)]| {
+        let [first, .., last] = chain else { return None };
+        last.2.then_some((first.0, last.0 - first.0 + 1))
+    };
+    same.filter_map(last).collect()
 }
 
-/// The line with one word replaced.
-fn replaced(line: &str, words: &[(&str, &str)], dice: &mut Dice) -> Option<String> {
-    let fitting: Vec<_> = words.iter().filter(|(from, _)| line.contains(from)).collect();
-    (!fitting.is_empty()).then(|| {
-        let (from, to) = dice.pick(&fitting);
-        line.replacen(from, to, 1)
-    })
+/// The text with a change.
+pub(crate) fn changed(text: &str, edit: &Edit) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut out: Vec<&str> = lines[..edit.at].to_vec();
+    out.extend(edit.new.iter().map(String::as_str));
+    out.extend(&lines[edit.at + edit.old..]);
+    out.join("\n") + "\n"
 }
 
-/// The line with one limit raised by one.
-fn limit(line: &str, dice: &mut Dice) -> Option<String> {
-    let fitting: Vec<_> = LIMITS.iter().filter_map(|w| line.find(w).map(|i| i + w.len())).collect();
-    if fitting.is_empty() {
-        return None;
+/// The lines that are rules, or hold what rules look at. What a script does with them is no matter of the law.
+fn code(target: &str, lines: &[&str]) -> Vec<usize> {
+    let mut in_data = false;
+    let wanted = |i: &usize| {
+        let line = lines[*i].trim_start();
+        match target {
+            // What is said of sets and counters beside their elements is how they are kept.
+            "nftables" => {
+                let kept = ["table ", "delete ", "type ipv", "flags ", "size ", "timeout ", "packets "];
+                let counter = line.starts_with("counter ") && line.ends_with('{');
+                !line.is_empty()
+                    && !line.starts_with(['#', '}'])
+                    && !counter
+                    && !kept.iter().any(|k| line.starts_with(k))
+            }
+            "iptables" => line.starts_with("-A H993-"),
+            "windows" => {
+                // The last rule holds the digest and does nothing.
+                in_data = (in_data || line.starts_with("# --- data")) && !line.contains("(does nothing)");
+                in_data
+                    && (line.contains("Action ")
+                        || line.contains("Enabled ")
+                        || line.contains("LocalPort ")
+                        || line.starts_with('\''))
+            }
+            _ => !line.is_empty() && !line.starts_with('#'),
+        }
+    };
+    (0..lines.len()).filter(wanted).collect()
+}
+
+fn put(line: &str, start: usize, end: usize, with: &str) -> String {
+    format!("{}{with}{}", &line[..start], &line[end..])
+}
+
+/// Where a word stands by itself.
+fn word(line: &str, word: &str) -> Option<usize> {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let alone = |i: &usize| !line[..*i].ends_with(part) && !line[i + word.len()..].starts_with(part);
+    line.match_indices(word).map(|(i, _)| i).find(alone)
+}
+
+/// The line with each of its networks changed: its lower half is gone, or the address is its neighbour.
+fn networks(line: &str) -> Vec<String> {
+    let is_part = |c: char| c.is_ascii_hexdigit() || ".:/-".contains(c);
+    let mut out = Vec::new();
+    let mut rest = 0;
+    while let Some(start) = line[rest..].find(is_part).map(|i| i + rest) {
+        rest = line[start..].find(|c| !is_part(c)).map_or(line.len(), |i| i + start);
+        let token = &line[start..rest];
+        let Ok(network) = parse_network(token.as_bytes()) else { continue };
+        if token.len() < 4 {
+            continue;
+        }
+        let other = match network {
+            Network::V4(s) if s.first == s.last => std::net::Ipv4Addr::from(s.first ^ 1).to_string(),
+            Network::V6(s) if s.first == s.last => std::net::Ipv6Addr::from(s.first ^ 1).to_string(),
+            Network::V4(s) => {
+                let half = s.first + (s.last - s.first) / 2 + 1;
+                format!("{}/{}", std::net::Ipv4Addr::from(half), (s.last - half).leading_zeros())
+            }
+            Network::V6(s) => {
+                let half = s.first + (s.last - s.first) / 2 + 1;
+                format!("{}/{}", std::net::Ipv6Addr::from(half), (s.last - half).leading_zeros())
+            }
+        };
+        out.push(put(line, start, rest, &other));
     }
-    let start = *dice.pick(&fitting);
-    let end = line[start..].find(|c: char| !c.is_ascii_digit()).map_or(line.len(), |i| i + start);
-    let number: u64 = line[start..end].parse().ok()?;
-    Some(format!("{}{}{}", &line[..start], number + 1, &line[end..]))
+    out
 }
 
-fn log(line: &str) -> Option<String> {
-    let at = line
-        .find("harden993 ")
-        .filter(|_| line.contains("refused: ") || line.contains("blocked: ") || line.contains("limited: "))?;
-    Some(format!("{}x{}", &line[..at], &line[at..]))
+/// The line with each of its limits raised by one.
+fn limits(line: &str) -> Vec<String> {
+    let starts = LIMITS.iter().flat_map(|w| line.match_indices(w).map(|(i, w)| i + w.len()));
+    let raised = starts.filter_map(|start| {
+        let end = line[start..].find(|c: char| !c.is_ascii_digit()).map_or(line.len(), |i| i + start);
+        let number: u64 = line[start..end].parse().ok()?;
+        Some(put(line, start, end, &(number + 1).to_string()))
+    });
+    raised.collect()
 }

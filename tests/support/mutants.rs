@@ -87,13 +87,21 @@ pub(crate) fn edits(target: &str, text: &str) -> Vec<Edit> {
     for at in code(target, &lines) {
         let line = lines[at];
         let mut one = |kind, new: String| out.push(Edit { kind, at, old: 1, new: vec![new] });
-        networks(line).into_iter().for_each(|l| one(Kind::Network, l));
-        for (_, from, to) in ACTIONS.iter().filter(|(t, ..)| *t == target) {
-            word(line, from).into_iter().for_each(|i| one(Kind::Action, put(line, i, i + from.len(), to)));
+        for l in networks(line) {
+            one(Kind::Network, l);
         }
-        limits(line).into_iter().for_each(|l| one(Kind::Limit, l));
+        for (_, from, to) in ACTIONS.iter().filter(|(t, ..)| *t == target) {
+            if let Some(i) = word(line, from) {
+                one(Kind::Action, put(line, i, i + from.len(), to));
+            }
+        }
+        for l in limits(line) {
+            one(Kind::Limit, l);
+        }
         for prefix in ["harden993 refused: ", "harden993 blocked: ", "harden993 limited: "] {
-            line.find(prefix).into_iter().for_each(|i| one(Kind::Log, put(line, i, i, "x")));
+            if let Some(i) = line.find(prefix) {
+                one(Kind::Log, put(line, i, i, "x"));
+            }
         }
         out.push(Edit { kind: Kind::Lost, at, old: 1, new: Vec::new() });
     }

@@ -1,5 +1,7 @@
 //! The whole address space of one family, cut into pieces that each have a class.
 
+use std::borrow::Cow;
+
 use super::{Addr, Ranges, Span};
 
 /// One piece of a [`Cuts`].
@@ -98,6 +100,24 @@ impl<A: Addr, C: Copy + Eq> Cuts<A, C> {
         self.iter().filter(|c| wanted(c.class)).map(|c| c.span).collect()
     }
 
+    /// The same space with each piece of one class that lies between two pieces of one other class taken into it: for a
+    /// list that is only asked about addresses outside of the gaps, which then need not be spelled out of it.
+    pub fn bridged(&self, gap: C) -> Cow<'_, Self> {
+        let pieces = self.classes.windows(3);
+        if !pieces.clone().any(|w| w[1] == gap && w[0] == w[2]) {
+            return Cow::Borrowed(self);
+        }
+        let mut out = Self::builder(self.len());
+        for (i, (start, class)) in self.starts.iter().zip(&self.classes).enumerate() {
+            let around = (i.checked_sub(1).map(|b| self.classes[b]), self.classes.get(i + 1).copied());
+            match around {
+                (Some(before), Some(after)) if *class == gap && before == after => out.push(*start, before),
+                _ => out.push(*start, *class),
+            }
+        }
+        Cow::Owned(out)
+    }
+
     /// The same space with each class replaced.
     pub fn map<D: Copy + Eq>(&self, mut f: impl FnMut(C) -> D) -> Cuts<A, D> {
         let mut out = Cuts::builder(self.len());
@@ -185,6 +205,20 @@ mod tests {
             prop_assert!(pieces.windows(2).all(|w| w[0].class != w[1].class && w[0].span.last + 1 == w[1].span.first));
             prop_assert_eq!(pieces[0].span.first, 0);
             prop_assert_eq!(pieces[pieces.len() - 1].span.last, u32::MAX);
+        }
+
+        #[test]
+        fn bridging_changes_gaps_only(a in cuts()) {
+            let bridged = a.bridged(0);
+            for (i, cut) in a.iter().enumerate() {
+                let around = (i.checked_sub(1).and_then(|b| a.iter().nth(b)), a.iter().nth(i + 1));
+                let found = bridged.at(cut.span.first);
+                prop_assert_eq!(found, bridged.at(cut.span.last));
+                match around {
+                    (Some(b), Some(c)) if cut.class == 0 && b.class == c.class => prop_assert_eq!(found, b.class),
+                    _ => prop_assert_eq!(found, cut.class),
+                }
+            }
         }
 
         #[test]

@@ -159,7 +159,8 @@ fn values<A: Addr>(
     let (mut vias, mut via_chains, mut trusted_rules) = (Vec::new(), Vec::new(), String::new());
     let mut used = vec![false; policy.classes.len()];
     for (number, zone) in policy.zones.iter().enumerate() {
-        let entries = entries(cuts(&zone.partition), trusted);
+        // Blocked sources do not come here.
+        let entries = entries(&cuts(&zone.partition).bridged(Policy::BLOCKED), trusted);
         for entry in &entries {
             used[entry.action] = true;
         }

@@ -134,6 +134,7 @@ impl Table {
         // Blocked sources do not come here. Where nobody is refused either, the last class is whoever is left.
         let used: Vec<_> = classes.iter().filter(|(id, ..)| cuts.iter().any(|c| c.class == *id)).collect();
         let open = !cuts.iter().any(|c| c.class == Policy::REFUSED);
+        let cuts = cuts.bridged(Policy::BLOCKED);
         let mut rules = Vec::new();
         for (i, (id, name, to)) in used.iter().enumerate() {
             let to = if to == "take" { to.clone() } else { format!("{to}{}", A::SUFFIX) };

@@ -7,8 +7,9 @@ use super::{Addr, Family, Network, Ranges, Span};
 /// A set of addresses, IPv4 and IPv6.
 ///
 /// ```
-/// use harden993::net::AddrSet;
-/// let office: AddrSet = ["198.51.100.0/25", "198.51.100.128/25", "2001:db8::1"].iter().map(|t| t.parse().unwrap()).collect();
+/// use harden993::net::{AddrSet, parse_network};
+/// let networks = ["198.51.100.0/25", "198.51.100.128/25", "2001:db8::1"];
+/// let office: AddrSet = networks.iter().map(|t| parse_network(t.as_bytes()).unwrap()).collect();
 /// assert_eq!(office.to_string(), "198.51.100.0/24, 2001:db8::1");
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]

@@ -176,12 +176,12 @@ impl Table {
             by_limit.entry(grant.limit).or_default().push(grant.sources.ranges::<A>());
         }
         // One entry with a large list is the common case, and is not copied.
-        let mut by_limit = by_limit.into_iter().map(|(limit, sets)| match sets[..] {
-            [one] => (limit, Cow::Borrowed(one)),
-            _ => {
-                let spans = sets.into_iter().flat_map(Ranges::spans).copied().collect();
-                (limit, Cow::Owned(Ranges::from_spans(spans)))
+        let mut by_limit = by_limit.into_iter().map(|(limit, sets)| {
+            if let [one] = sets[..] {
+                return (limit, Cow::Borrowed(one));
             }
+            let spans = sets.into_iter().flat_map(Ranges::spans).copied().collect();
+            (limit, Cow::Owned(Ranges::from_spans(spans)))
         });
         let mut cuts = match by_limit.next() {
             None => Cuts::uniform(Policy::REFUSED),

@@ -7,6 +7,7 @@ use crate::host::{Host, Run};
 use crate::target::{Loading, Step, Target, Wanted};
 
 use super::guard;
+use super::live::patience;
 use super::plan::side;
 use super::state::{Closure, Confirmed, Entry, Held, Pending, Seen, Side, Stage, State};
 use super::{ChangeError, Effect, Goal, Plan};
@@ -50,9 +51,6 @@ pub struct Applied {
     /// When the old rules come back.
     pub confirm_by: Option<String>,
 }
-
-/// The bound on one step of a load, in seconds.
-const SECONDS: u64 = 300;
 
 /// Runs the firewall's own check of a change.
 pub fn check(host: &dyn Host, loading: &Loading) -> Result<(), ChangeError> {
@@ -280,7 +278,7 @@ fn put_back(held: &Held<'_>, target: &'static dyn Target, entry: &Entry) -> Resu
 }
 
 fn run(host: &dyn Host, step: &Step) -> Result<(), ChangeError> {
-    let run = Run::new(&step.program, &step.args).input(step.input.as_bytes()).time(Duration::from_secs(SECONDS));
+    let run = Run::new(&step.program, &step.args).input(step.input.as_bytes()).time(patience(host));
     let ran = host.run(&run)?;
     if ran.success() { Ok(()) } else { Err(ChangeError::Refused { command: run.to_string(), ran }) }
 }

@@ -73,6 +73,11 @@ impl Scope {
         }
     }
 
+    /// Whether somebody beside the ruleset may want another answer by this interface than by the unnamed one.
+    fn tells_apart(&self, interface: &Interface) -> bool {
+        self.named.iter().any(|p| p.representative() == *interface)
+    }
+
     /// The interfaces to ask about: one for each that somebody tells apart, the unnamed one first.
     fn interfaces(&self, rulesets: &[&Ruleset]) -> Vec<Interface> {
         if let Some(interface) = &self.interface {
@@ -174,7 +179,7 @@ pub fn ask(rulesets: &[&Ruleset], scope: &Scope) -> Vec<Answer> {
                 let other = matches!(interface, Interface::Fresh(p) if p.is_empty());
                 if other {
                     unnamed.clone_from(&answers);
-                } else if scope.interface.is_none() && same(&answers, &unnamed) {
+                } else if scope.interface.is_none() && !scope.tells_apart(interface) && same(&answers, &unnamed) {
                     continue;
                 }
                 out.extend(answers);

@@ -1,5 +1,7 @@
 //! What a host has loaded now: every listing of its platform, and the number by which a later writer is noticed.
 
+use std::time::Duration;
+
 use crate::host::{Host, HostError, Run};
 use crate::ruleset::Ruleset;
 use crate::target::{ALL, Listing, Platform, ReadError, Section, read_host};
@@ -20,8 +22,11 @@ pub struct Live {
 /// How often a listing is taken anew because somebody wrote while it was taken.
 const TRIES: u32 = 5;
 
-/// The bound on one listing, in seconds: a million networks take a few.
-const SECONDS: u64 = 300;
+/// How long a firewall tool may take: `HARDEN993_TOOL_SECONDS`, else five minutes (a million networks take some seconds).
+pub(super) fn patience(host: &dyn Host) -> Duration {
+    let asked = host.var("HARDEN993_TOOL_SECONDS").and_then(|t| t.parse().ok()).filter(|s| (1..=3600).contains(s));
+    Duration::from_secs(asked.unwrap_or(300))
+}
 
 impl Live {
     /// Reads the host.
@@ -53,19 +58,20 @@ impl Live {
     }
 }
 
-/// The lines of a listing that are rules: counters and remarks of the tools change by themselves.
-fn rules(listing: &Listing) -> Vec<String> {
+/// The lines of a listing that are rules: counters and remarks of the tools change by themselves, and the firewall's own
+/// check of the legacy variant makes a table that is empty.
+fn rules(listing: &Listing) -> Vec<&str> {
     let lines = listing.sections.iter().flat_map(|s| s.text.lines());
-    let kept = lines.filter(|l| !l.starts_with('#') && !l.contains("packets") && !l.contains("expires"));
-    kept.map(|l| if l.starts_with(':') { l.split(" [").next().unwrap_or(l).to_owned() } else { l.to_owned() }).collect()
+    let frame = |l: &str| l.starts_with(['#', '*']) || l == "COMMIT" || (l.starts_with(':') && l.contains(" ACCEPT "));
+    let kept = lines.filter(|l| !frame(l) && !l.contains("packets") && !l.contains("expires"));
+    kept.map(|l| if l.starts_with(':') { l.split(" [").next().unwrap_or(l) } else { l }).collect()
 }
 
 /// Takes every listing of a platform.
 pub fn observe(host: &dyn Host, platform: Platform) -> Result<Listing, ChangeError> {
     let mut sections = Vec::new();
     for observation in ALL.iter().filter(|t| t.platform() == platform).flat_map(|t| t.observations()) {
-        let run = Run::new(observation.program, observation.args.iter().copied())
-            .time(std::time::Duration::from_secs(SECONDS));
+        let run = Run::new(observation.program, observation.args.iter().copied()).time(patience(host));
         match host.run(&run) {
             Err(HostError::Missing { .. }) if observation.optional => {}
             Err(e) => return Err(e.into()),
@@ -74,8 +80,8 @@ pub fn observe(host: &dyn Host, platform: Platform) -> Result<Listing, ChangeErr
                     .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
                 sections.push(Section { command: observation.command(), text, before: 0 });
             }
-            // A kernel without the legacy tables is no fault; want of permission is one, whatever the tool.
-            Ok(ran) if observation.optional && ran.code.is_some() && !ran.denied() => {}
+            // A kernel without the legacy tables is no fault; any other failure is one, or rules would be taken for none.
+            Ok(ran) if observation.optional && ran.code.is_some() && ran.unsupported() => {}
             Ok(ran) => return Err(ChangeError::Refused { command: observation.command(), ran }),
         }
     }

@@ -104,6 +104,19 @@ impl Ran {
         !self.success() && words.iter().any(|w| said.contains(w))
     }
 
+    /// Whether it failed because the kernel does not have what the tool is for, as the firewall tools say it.
+    pub fn unsupported(&self) -> bool {
+        let said = String::from_utf8_lossy(&self.stderr);
+        let words = [
+            "Table does not exist",
+            "_tables_names: No such file",
+            "Protocol not supported",
+            "Operation not supported",
+            "Cannot open session to kernel",
+        ];
+        !self.success() && !self.denied() && words.iter().any(|w| said.contains(w))
+    }
+
     /// Its complaint, for a message: the first lines of standard error, at most 2,000 characters.
     pub fn complaint(&self) -> String {
         String::from_utf8_lossy(&self.stderr).trim().chars().take(2000).collect()

@@ -35,7 +35,11 @@ pub fn capture_script(observations: &[&Observation]) -> String {
         let head = format!("echo '{HEADING}{command}'");
         let program = observation.program;
         let lines = if observation.optional {
-            format!("if command -v {program} >/dev/null 2>&1; then\n\t{head}\n\t{command} 2>/dev/null || :\nfi\n")
+            // A tool that fails has no section, so that its rules are not taken for none; and it is said.
+            format!(
+                "if command -v {program} >/dev/null 2>&1; then\n\tif rules=$({command}); then\n\t\t{head}\n\t\t\
+                 printf '%s\\n' \"$rules\"\n\telse\n\t\techo 'left out: {command}' >&2\n\tfi\nfi\n"
+            )
         } else {
             format!("{head}\n{command} || exit 3\n")
         };

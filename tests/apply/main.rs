@@ -1,0 +1,13 @@
+//! A host that is changed: loaded, put back, killed in the middle, with real firewalls in a namespace of its own.
+#![cfg(target_os = "linux")]
+
+#[path = "../kernel/lab.rs"]
+#[allow(dead_code)] // the lab is shared with the kernel tests, which use more of it
+mod lab;
+mod machine;
+
+mod faults;
+mod guardian;
+mod neighbours;
+mod packets;
+mod ways;

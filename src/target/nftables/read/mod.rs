@@ -5,10 +5,12 @@ mod difference;
 mod document;
 mod elements;
 mod field;
+mod json;
 mod lexer;
 mod lower;
 mod operand;
 mod parse;
+mod spelling;
 mod statement;
 mod test;
 mod values;
@@ -22,7 +24,11 @@ pub(super) use difference::{Changed, Networks, SetDifference, difference};
 pub(super) fn listing(listing: &Listing) -> Result<Ruleset, ReadError> {
     let mut all = Ruleset::default();
     for section in listing.sections.iter().filter(|s| is_nft(s)) {
-        all.join(text(&section.text, section.before)?);
+        all.join(if is_json(&section.text) {
+            json(&section.text, section.before)?
+        } else {
+            text(&section.text, section.before)?
+        });
     }
     Ok(all)
 }
@@ -31,6 +37,12 @@ pub(super) fn listing(listing: &Listing) -> Result<Ruleset, ReadError> {
 /// file.
 pub(super) fn text(text: &str, before: u32) -> Result<Ruleset, ReadError> {
     let document = parse::document(text).map_err(|e| ReadError { line: e.line + before, ..e })?;
+    Ok(lower::ruleset(&document, before))
+}
+
+/// Reads what `nft -j list ruleset` prints.
+pub(super) fn json(text: &str, before: u32) -> Result<Ruleset, ReadError> {
+    let document = json::document(text).map_err(|e| ReadError { line: e.line + before, ..e })?;
     Ok(lower::ruleset(&document, before))
 }
 

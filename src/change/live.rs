@@ -63,7 +63,8 @@ impl Live {
 fn rules(listing: &Listing) -> Vec<&str> {
     let lines = listing.sections.iter().flat_map(|s| s.text.lines());
     let frame = |l: &str| l.starts_with(['#', '*']) || l == "COMMIT" || (l.starts_with(':') && l.contains(" ACCEPT "));
-    let kept = lines.filter(|l| !frame(l) && !l.contains("packets") && !l.contains("expires"));
+    let bare = lines.map(|l| if l.starts_with('[') { l.split_once("] ").map_or(l, |(_, rule)| rule) } else { l });
+    let kept = bare.filter(|l| !frame(l) && !l.contains("packets") && !l.contains("expires"));
     kept.map(|l| if l.starts_with(':') { l.split(" [").next().unwrap_or(l) } else { l }).collect()
 }
 

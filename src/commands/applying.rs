@@ -190,6 +190,9 @@ impl Report for Change {
             Stage::Planned if self.changed => Line::from(format!("{target}: nothing was changed (this is the plan)")),
             _ if !self.changed => Line::from(format!("{target}: nothing to do")),
             Stage::Waiting => Line::new().with(Role::Warn, format!("{target}: loaded, and waits to be confirmed")),
+            Stage::Kept if self.digest.is_none() => {
+                Line::new().with(Role::Good, format!("{target}: our rules are taken away"))
+            }
             Stage::Kept => Line::new().with(Role::Good, format!("{target}: loaded")),
             Stage::Restored => {
                 Line::new().with(Role::Good, format!("{target}: the rules from before are loaded again"))
@@ -243,8 +246,12 @@ pub(super) fn closure(loaded: &Loaded) -> Closure {
 /// Who does it: the user behind sudo, else the user.
 pub(super) fn who(cx: &Context<'_>) -> String {
     let named = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|v| cx.host.var(v).filter(|n| !n.is_empty()));
-    let name = named.unwrap_or_else(|| "unknown".to_owned());
-    name.chars().filter(|c| !c.is_control()).take(64).collect()
+    // A unit or a container has no such variable.
+    let name = named.or_else(|| {
+        let ran = cx.host.run(&crate::host::Run::new("id", ["-un"])).ok().filter(crate::host::Ran::success)?;
+        String::from_utf8(ran.stdout).ok().map(|t| t.trim().to_owned()).filter(|n| !n.is_empty())
+    });
+    name.unwrap_or_else(|| "unknown".to_owned()).chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// The address that this very command is run from over SSH, if the port that it came by is one of these.
@@ -296,8 +303,12 @@ impl EntryObject {
     pub(super) fn row(&self) -> Vec<Line> {
         let count = |list: &str| {
             let families = self.counts.get(list);
-            let n = |f: &str| families.and_then(|c| c.get(f)).map_or("0", String::as_str);
-            format!("{} + {}", n("ipv4"), n("ipv6"))
+            let n = |f: &str| families.and_then(|c| c.get(f)).and_then(|t| t.parse::<u128>().ok());
+            // More than half of a family is nearly everybody.
+            match (n("ipv4").unwrap_or(0), n("ipv6").unwrap_or(0)) {
+                (v4, v6) if v4 > 1 << 31 && v6 > 1 << 127 => "nearly everybody".to_owned(),
+                (v4, v6) => shape::sizes(Some(v4), Some(v6)),
+            }
         };
         vec![
             Line::new().strong(&self.id),

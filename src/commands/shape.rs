@@ -201,8 +201,14 @@ pub(super) fn listed<'w>(
 
 /// How many addresses a set has, for people.
 pub(super) fn size(set: &AddrSet) -> String {
-    let v4 = (!set.v4.is_empty()).then(|| plural(set.v4.count(), "IPv4 address", "IPv4 addresses"));
-    let v6 = (!set.v6.is_empty()).then(|| match set.v6.count().get() {
+    sizes(set.v4.count().get(), set.v6.count().get())
+}
+
+/// How many IPv4 and IPv6 addresses that is, for people; none stands for the whole space.
+pub(super) fn sizes(v4: Option<u128>, v6: Option<u128>) -> String {
+    let v4 = (v4 != Some(0))
+        .then(|| v4.map_or_else(|| "every IPv4 address".to_owned(), |n| plural(n, "IPv4 address", "IPv4 addresses")));
+    let v6 = (v6 != Some(0)).then(|| match v6 {
         // Nobody reads thirty digits; networks of /64 are what people count.
         Some(n) if n >> 64 > 0 => {
             let more = if n.trailing_zeros() < 64 { "more than " } else { "" };

@@ -158,7 +158,7 @@ fn a_second_writer_makes_the_plan_stale() {
                 Backend::IptablesNft => "/usr/sbin/iptables-nft -A OUTPUT -p tcp --dport 9 -j DROP",
                 Backend::IptablesLegacy => "/usr/sbin/iptables-legacy -A OUTPUT -p tcp --dport 9 -j DROP",
             };
-            machine.wrap(&format!("case \"$*\" in *-c*|*--test*) {write} ;; esac\nexec $real \"$@\""));
+            machine.wrap(&format!("case \"$*\" in *-c*-f*|*-f*-c*|*--test*) {write} ;; esac\nexec $real \"$@\""));
             let done = machine.harden993(&["apply", "--yes", "--target", backend.target(), "--profile", &new]);
             machine.unwrap_tools();
             assert_eq!(done.code, Some(3), "{backend:?}: {done:?}");

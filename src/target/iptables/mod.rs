@@ -1,5 +1,6 @@
 //! iptables: chains of ours in the table filter of both families, and one jump to them at the top of INPUT.
 
+mod counters;
 mod load;
 mod ours;
 mod rates;
@@ -15,8 +16,8 @@ use crate::policy::{Feature, Forwarded, Limit, Policy, TargetSettings, TargetSpe
 use crate::ruleset::Ruleset;
 
 use super::{
-    File, Job, Lack, Listing, LoadError, Loading, Observation, Platform, ReadError, Refusal, RenderError, Target,
-    Wanted,
+    Counter, File, Job, Lack, Listing, LoadError, Loading, Observation, Platform, ReadError, Refusal, RenderError,
+    Target, Wanted,
 };
 
 /// The packet filter of Linux, spoken to with `iptables` and `ip6tables`, in either of their variants.
@@ -33,12 +34,12 @@ fn take(settings: &TargetSettings) -> &'static str {
 
 /// The commands that show everything. A host has some of them; the plain names are one of the two variants.
 static OBSERVATIONS: &[Observation] = &[
-    Observation { program: "iptables-nft-save", args: &[], optional: true },
-    Observation { program: "iptables-legacy-save", args: &[], optional: true },
-    Observation { program: "iptables-save", args: &[], optional: true },
-    Observation { program: "ip6tables-nft-save", args: &[], optional: true },
-    Observation { program: "ip6tables-legacy-save", args: &[], optional: true },
-    Observation { program: "ip6tables-save", args: &[], optional: true },
+    Observation { program: "iptables-nft-save", args: &["-c"], optional: true },
+    Observation { program: "iptables-legacy-save", args: &["-c"], optional: true },
+    Observation { program: "iptables-save", args: &["-c"], optional: true },
+    Observation { program: "ip6tables-nft-save", args: &["-c"], optional: true },
+    Observation { program: "ip6tables-legacy-save", args: &["-c"], optional: true },
+    Observation { program: "ip6tables-save", args: &["-c"], optional: true },
     Observation { program: "ipset", args: &["save"], optional: true },
 ];
 
@@ -155,6 +156,10 @@ impl Target for Iptables {
 
     fn print(&self, ruleset: &Ruleset) -> String {
         ours::print(ruleset)
+    }
+
+    fn counters(&self, live: &Listing) -> Vec<Counter> {
+        counters::counters(live)
     }
 
     fn snapshot(&self, live: &Listing) -> Result<Option<String>, ReadError> {

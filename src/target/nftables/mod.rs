@@ -1,5 +1,6 @@
 //! nftables: one file for `nft -f` that replaces our table, `inet harden993`, and touches nothing else.
 
+mod counters;
 mod delta;
 mod load;
 mod ours;
@@ -15,8 +16,8 @@ use crate::policy::{Policy, TargetSettings, TargetSpec};
 use crate::ruleset::Ruleset;
 
 use super::{
-    File, Job, Lack, Listing, LoadError, Loading, Observation, Platform, ReadError, Refusal, RenderError, Target,
-    Wanted,
+    Counter, File, Job, Lack, Listing, LoadError, Loading, Observation, Platform, ReadError, Refusal, RenderError,
+    Target, Wanted,
 };
 
 /// Our table, by family and name.
@@ -96,6 +97,10 @@ impl Target for Nftables {
 
     fn print(&self, ruleset: &Ruleset) -> String {
         print::print(ruleset)
+    }
+
+    fn counters(&self, live: &Listing) -> Vec<Counter> {
+        counters::counters(live)
     }
 
     fn snapshot(&self, live: &Listing) -> Result<Option<String>, ReadError> {

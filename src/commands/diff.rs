@@ -7,6 +7,7 @@ use crate::change::{Effect, Finding, Goal, Plan, findings, verify};
 use crate::net::AddrSet;
 use crate::target::Wanted;
 
+use super::asking::Asking;
 use super::current::{Current, Seen, failure};
 use super::effect::{EffectObject, Expected, Why};
 use super::profile::{today, usable};
@@ -25,6 +26,8 @@ use super::{Context, Exit, Failure, Format, Line, Page, Report, Role, Verb};
 pub struct Diff {
     #[command(flatten)]
     current: Current,
+    #[command(flatten)]
+    asking: Asking,
     #[command(flatten)]
     expected: Expected,
     /// Leave out the lists of networks, keep the numbers
@@ -66,7 +69,7 @@ impl Verb for Diff {
         let profile = usable(cx, today(cx.host))?;
         let Seen { target, live, .. } = self.current.read(cx)?;
         let rules = Rules::of(&profile, target, None, false)?;
-        let scope = crate::change::Scope::of_policy(&rules.policy);
+        let scope = self.asking.scope(Some(&rules.policy))?;
         let job = rules.job();
         let goal = Goal { target, wanted: Wanted::Rendering(&job, &rules.files), settings: &rules.settings, scope: &scope };
         let plan = Plan::of(live, &goal).map_err(failure)?;

@@ -20,7 +20,7 @@ pub enum Node {
     Forbidden,
 }
 
-/// A machine in memory. The working directory is `/work`; relative paths are below it.
+/// A machine in memory. The working directory is `/srv`; relative paths are below it.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     /// What is at each absolute path.
@@ -67,7 +67,7 @@ impl Recorded {
     }
 
     fn is_folder(&self, path: &Path) -> bool {
-        path == Path::new("/work")
+        path == Path::new("/srv")
             || self
                 .nodes
                 .borrow()
@@ -177,7 +177,7 @@ impl Host for Recorded {
     fn identity(&self, path: &Path) -> PathBuf {
         // There are no links here, so the path alone tells.
         let mut out = PathBuf::new();
-        for part in Path::new("/work").join(path).components() {
+        for part in Path::new("/srv").join(path).components() {
             match part {
                 Component::ParentDir => {
                     out.pop();

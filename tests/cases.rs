@@ -101,7 +101,7 @@ fn replay(case: &Case) -> String {
     let mut sections = case.sections.iter().peekable();
     while let Some(section) = sections.next() {
         let (word, rest) = section.word();
-        let put = |node| host.nodes.borrow_mut().insert(Path::new("/work").join(rest), node);
+        let put = |node| host.nodes.borrow_mut().insert(Path::new("/srv").join(rest), node);
         match word {
             "file" => drop(put(Node::File(section.text().into()))),
             "bytes" => drop(put(Node::File(unescape(section.body.trim_end())))),
@@ -182,7 +182,7 @@ fn outcome(host: &Recorded, out: &mut Out, line: &str, head: Option<usize>) -> S
             Node::File(content) => String::from_utf8_lossy(content).into_owned(),
             other => format!("({other:?})\n"),
         };
-        let name = path.strip_prefix("/work").unwrap_or(path).display();
+        let name = path.strip_prefix("/srv").unwrap_or(path).display();
         let shown = if content.lines().count() > 60 { "(more than 60 lines)\n".to_owned() } else { content };
         let _ = write!(text, "%% wrote {name}\n{shown}");
     }

@@ -7,11 +7,12 @@ use crate::change::{Effect, Finding, Goal, Order, Plan, Scope, State, Verified, 
 use crate::host::{Stream, end};
 use crate::target::Wanted;
 
-use super::applying::{Change, Lists, caller, closure, hold, is_confirmed, none_waits, open_from, who};
+use super::applying::{Change, caller, closure, hold, is_confirmed, none_waits, open_from, who};
 use super::current::{Current, failure, targets};
 use super::effect::{Expected, Why};
 use super::profile::{today, usable};
 use super::wanted::Rules;
+use super::shape::Lists;
 use super::{Code, Context, Failure, Verb};
 
 /// Load the profile's rules on this host, as a whole or not at all
@@ -59,13 +60,8 @@ pub struct Apply {
     #[arg(long)]
     dry_run: bool,
 
-    /// Leave out the lists of networks, keep the numbers
-    #[arg(long, conflicts_with = "all")]
-    summary: bool,
-
-    /// Show every network and every changed line, however many
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    lists: Lists,
 }
 
 impl Verb for Apply {
@@ -91,7 +87,7 @@ impl Verb for Apply {
         let mut found = findings(&rules.policy, target.platform(), &plan.after, &verified);
         found.extend(Self::caller(cx, &rules));
         let why = Why::of(&plan, &profile.loaded.provenance);
-        let lists = Lists { summary: self.summary, all: self.all };
+        let lists = self.lists;
         let digest = Some(rules.digest.to_string());
         let mut change = Change::planned(target.spec().name, &plan, digest.clone(), why, found, lists);
 

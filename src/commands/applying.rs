@@ -13,7 +13,7 @@ use crate::profile::Loaded;
 
 use super::current::failure;
 use super::effect::{EffectObject, Why};
-use super::shape::{self, FindingShape};
+use super::shape::{self, FindingShape, Lists};
 use super::{Context, Exit, Failure, Line, Page, Report, Role};
 
 /// A change of a host: what it is, and how far it came.
@@ -160,15 +160,6 @@ impl Change {
         }
         page
     }
-}
-
-/// Whether lists are left out, or shown whole.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Lists {
-    /// Numbers only.
-    pub(super) summary: bool,
-    /// Everything.
-    pub(super) all: bool,
 }
 
 impl Report for Change {

@@ -11,7 +11,7 @@ use super::asking::Asking;
 use super::current::{Current, Seen, failure};
 use super::effect::{EffectObject, Expected, Why};
 use super::profile::{today, usable};
-use super::shape::{self, FindingShape};
+use super::shape::{self, Lists, FindingShape};
 use super::wanted::Rules;
 use super::{Context, Exit, Failure, Format, Line, Page, Report, Role, Verb};
 
@@ -30,12 +30,8 @@ pub struct Diff {
     asking: Asking,
     #[command(flatten)]
     expected: Expected,
-    /// Leave out the lists of networks, keep the numbers
-    #[arg(long, conflicts_with = "all")]
-    summary: bool,
-    /// Show every network and every changed line, however many
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    lists: Lists,
 }
 
 /// What would change.
@@ -83,7 +79,7 @@ impl Verb for Diff {
             changed: plan.changed,
             digest: rules.digest.to_string(),
             loaded_digest: plan.old.digest.clone(),
-            effect: plan.effects.iter().map(|e| EffectObject::new(e, self.summary)).collect(),
+            effect: plan.effects.iter().map(|e| EffectObject::new(e, self.lists.summary)).collect(),
             findings: found.iter().map(FindingShape::from).collect(),
             exit: Exit::finding(exit),
             why: Why::of(&plan, &profile.loaded.provenance),
@@ -91,7 +87,7 @@ impl Verb for Diff {
             effects: plan.effects,
             found,
             unexpected,
-            all: self.all,
+            all: self.lists.all,
         })
     }
 }

@@ -8,7 +8,7 @@ use crate::net::AddrSet;
 
 use super::asking::Asking;
 use super::current::Current;
-use super::shape::{self, Counts, Networks, QuestionShape, UnknownShape};
+use super::shape::{self, Lists, Counts, Networks, QuestionShape, UnknownShape};
 use super::{Context, Exit, Failure, Line, Page, Report, Role, Verb};
 
 /// Who can open a connection to the port under a ruleset, whoever wrote it
@@ -22,12 +22,8 @@ pub struct Reach {
     current: Current,
     #[command(flatten)]
     asking: Asking,
-    /// Leave out the lists of networks, keep the numbers
-    #[arg(long, conflicts_with = "all")]
-    summary: bool,
-    /// Show every network, however many
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    lists: Lists,
 }
 
 /// Who can open a connection.
@@ -63,13 +59,13 @@ impl Verb for Reach {
     fn run(self, cx: &Context<'_>) -> Result<Reached, Failure> {
         let seen = self.current.read(cx)?;
         let scope = self.asking.scope(None)?;
-        let list = |set: &AddrSet| (!self.summary).then(|| Networks::from(set));
+        let list = |set: &AddrSet| (!self.lists.summary).then(|| Networks::from(set));
         let answered = change::reach(seen.ruleset(), &scope).into_iter().map(|reach| Answered {
             question: (&reach.asked).into(),
             reachable: list(&reach.reachable),
             limited: list(&reach.limited),
             refused: list(&reach.refused),
-            unknown: UnknownShape::list(&reach.unknown, self.summary),
+            unknown: UnknownShape::list(&reach.unknown, self.lists.summary),
             counts: Counts::from([
                 ("reachable", (&reach.reachable).into()),
                 ("limited", (&reach.limited).into()),
@@ -80,7 +76,7 @@ impl Verb for Reach {
         });
         Ok(Reached {
             questions: answered.collect(),
-            all: self.all,
+            all: self.lists.all,
             findings: of_host(seen.target.platform(), seen.ruleset()),
             source: seen.source,
         })

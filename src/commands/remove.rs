@@ -7,10 +7,11 @@ use crate::host::Stream;
 use crate::policy::TargetSettings;
 use crate::target::{self, Wanted};
 
-use super::applying::{Change, Lists, hold, none_waits, who};
+use super::applying::{Change, hold, none_waits, who};
 use super::current::{failure, platform, targets};
 use super::effect::Why;
 use super::restore::confirmed_scope;
+use super::shape::Lists;
 use super::{Context, Failure, Verb};
 
 /// Take all of our rules away from this host, and leave the rest as it is
@@ -30,13 +31,8 @@ pub struct Remove {
     #[arg(long)]
     dry_run: bool,
 
-    /// Leave out the lists of networks, keep the numbers
-    #[arg(long, conflicts_with = "all")]
-    summary: bool,
-
-    /// Show every network and every changed line, however many
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    lists: Lists,
 }
 
 impl Verb for Remove {
@@ -49,7 +45,7 @@ impl Verb for Remove {
         let here = platform(cx);
         let settings = TargetSettings::default();
         let scope = confirmed_scope(cx, &state)?.unwrap_or_else(|| Scope::of_port(993));
-        let lists = Lists { summary: self.summary, all: self.all };
+        let lists = self.lists;
         let mut asked = self.yes || self.dry_run;
         let mut last: Option<Change> = None;
         loop {

@@ -9,12 +9,13 @@ use crate::policy::TargetSettings;
 use crate::profile::{self, Origin};
 use crate::target::{self, ALL, Target, Wanted};
 
-use super::applying::{Change, Lists, hold, who};
+use super::applying::{Change, hold, who};
 use super::current::{failure, platform};
 use super::effect::Why;
 use super::guard::record;
 use super::profile::{Usable, invalid, today};
 use super::wanted::Rules;
+use super::shape::Lists;
 use super::{Context, Failure, Problems, Verb};
 
 /// Load the confirmed rules again if they are not loaded as they should be
@@ -27,13 +28,8 @@ pub struct Restore {
     #[arg(long)]
     dry_run: bool,
 
-    /// Leave out the lists of networks, keep the numbers
-    #[arg(long, conflicts_with = "all")]
-    summary: bool,
-
-    /// Show every network and every changed line, however many
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    lists: Lists,
 }
 
 impl Verb for Restore {
@@ -61,7 +57,7 @@ impl Verb for Restore {
         if let Settled::Waits(pending) = settled {
             return nothing(&format!("the apply {} waits to be confirmed", pending.id));
         }
-        let lists = Lists { summary: self.summary, all: self.all };
+        let lists = self.lists;
         let (rules, closure_of) = match state.confirmed().map_err(failure)? {
             None => return nothing("nothing was ever confirmed on this host"),
             Some(Confirmed::Absent) => (None, Confirmed::Absent),

@@ -7,10 +7,11 @@ use crate::change::{Goal, Live, Order, Plan, Scope, Settled, State, behind, exec
 use crate::policy::TargetSettings;
 use crate::target::Wanted;
 
-use super::applying::{Change, EntryObject, Lists, hold, who};
+use super::applying::{Change, EntryObject, hold, who};
 use super::current::failure;
 use super::effect::Why;
 use super::restore::confirmed_scope;
+use super::shape::Lists;
 use super::{Context, Exit, Failure, Page, Report, Verb};
 
 /// Put back what the last apply replaced
@@ -27,13 +28,8 @@ pub struct Rollback {
     #[arg(long, value_name = "ID")]
     to: Option<String>,
 
-    /// Leave out the lists of networks, keep the numbers
-    #[arg(long, conflicts_with = "all")]
-    summary: bool,
-
-    /// Show every network and every changed line, however many
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    lists: Lists,
 }
 
 /// What was put back, or could be.
@@ -82,7 +78,7 @@ impl Verb for Rollback {
         let live = Live::read(cx.host, target.platform()).map_err(failure)?;
         let plan = Plan::of(live, &goal).map_err(failure)?;
         let found = of_host(target.platform(), &plan.after);
-        let lists = Lists { summary: self.summary, all: self.all };
+        let lists = self.lists;
         let change =
             Change::planned(target.spec().name, &plan, entry.before.digest.clone(), Why::default(), found, lists);
         if !plan.changed {

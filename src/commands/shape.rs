@@ -10,6 +10,18 @@ use crate::net::{Addr, AddrSet, Prefix};
 
 use super::{Line, Page, Role};
 
+/// How much of a list is shown.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(super) struct Lists {
+    /// Leave out the lists of networks, keep the numbers
+    #[arg(long, conflicts_with = "all")]
+    pub(super) summary: bool,
+
+    /// Show every network and every changed line, however many
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
 /// A set of networks as sorted minimal prefixes. They are written one by one, so that a million of them need no list.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Networks(pub(super) AddrSet);

@@ -11,7 +11,7 @@ use crate::target::{Listing, Target};
 use super::asking::Asking;
 use super::current::{Current, failure};
 use super::profile::{today, usable};
-use super::shape::{self, Count, Counts, FindingShape, Networks, QuestionShape, UnknownShape};
+use super::shape::{self, Lists, Count, Counts, FindingShape, Networks, QuestionShape, UnknownShape};
 use super::wanted::Rules;
 use super::{Context, Exit, Failure, Line, Page, Report, Role, Verb};
 
@@ -27,12 +27,8 @@ pub struct Verify {
     current: Current,
     #[command(flatten)]
     asking: Asking,
-    /// Leave out the lists of networks, keep the numbers
-    #[arg(long, conflicts_with = "all")]
-    summary: bool,
-    /// Show every network, however many
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    lists: Lists,
 }
 
 /// Whether a ruleset does what a profile says.
@@ -103,14 +99,14 @@ impl Verb for Verify {
         let scope = self.asking.scope(Some(&rules.policy))?;
         let verified = verify(&rules.policy, seen.ruleset(), &scope);
         let found = findings(&rules.policy, seen.target.platform(), seen.ruleset(), &verified);
-        let list = |set: &AddrSet| (!self.summary).then(|| Networks(set.clone()));
+        let list = |set: &AddrSet| (!self.lists.summary).then(|| Networks(set.clone()));
         let questions: Vec<Answered> = verified
             .into_iter()
             .map(|v| Answered {
                 question: (&v.asked).into(),
                 missing: list(&v.missing),
                 excess: list(&v.excess),
-                unknown: UnknownShape::list(&v.unknown, self.summary),
+                unknown: UnknownShape::list(&v.unknown, self.lists.summary),
                 counts: Counts::from([
                     ("missing", Count::from(&v.missing)),
                     ("excess", Count::from(&v.excess)),
@@ -126,7 +122,7 @@ impl Verb for Verify {
             questions,
             findings: found.iter().map(FindingShape::from).collect(),
             found,
-            all: self.all,
+            all: self.lists.all,
         })
     }
 }

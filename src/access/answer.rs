@@ -3,19 +3,13 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::net::{Addr, AddrSet, Cuts, Family, Ranges, no_source};
+use crate::net::{Addr, AddrSet, Cuts, Family, Meeting, Ranges, no_source};
 
-use super::{Key, Memo, Outcome, Verdict};
+use super::{Outcome, Verdict};
 
 /// An outcome of an [`Access`], as a number into its table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct OutcomeId(pub u32);
-
-impl Key for OutcomeId {
-    fn slot(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// For one question, what happens to a packet from each source. Sources from which no connection can come are outside of
 /// every comparison.
@@ -24,6 +18,13 @@ pub struct Access {
     v4: Cuts<u32, OutcomeId>,
     v6: Cuts<u128, OutcomeId>,
     outcomes: Vec<Outcome>,
+}
+
+/// What is known of the maps of answers that were compared.
+#[derive(Debug, Default)]
+pub struct Meetings {
+    v4: Vec<Meeting<u32>>,
+    v6: Vec<Meeting<u128>>,
 }
 
 /// Where two answers differ.
@@ -131,16 +132,13 @@ impl Access {
     pub fn zip(&self, other: &Self, mut f: impl FnMut(&Outcome, &Outcome) -> Outcome) -> Self {
         let mut table: Vec<Outcome> = Vec::new();
         let mut known: HashMap<Outcome, u32> = HashMap::new();
-        let mut memo = Memo::default();
         let mut join = |a: OutcomeId, b: OutcomeId| {
-            memo.get((a, b), || {
-                let outcome = f(self.outcome(a), other.outcome(b));
-                let next = table.len() as u32;
-                OutcomeId(*known.entry(outcome).or_insert_with_key(|o| {
-                    table.push(o.clone());
-                    next
-                }))
-            })
+            let outcome = f(self.outcome(a), other.outcome(b));
+            let next = table.len() as u32;
+            OutcomeId(*known.entry(outcome).or_insert_with_key(|o| {
+                table.push(o.clone());
+                next
+            }))
         };
         let v4 = self.v4.zip(&other.v4, &mut join);
         let v6 = self.v6.zip(&other.v6, &mut join);
@@ -170,10 +168,10 @@ impl Access {
             right: &[Outcome],
             mut found: impl FnMut(usize, usize, crate::net::Span<A>),
         ) {
-            // Each pair of numbers is compared once.
-            let mut memo = Memo::default();
-            let both =
-                a.zip(b, |x, y| memo.get((x, y), || (left[x.0 as usize] != right[y.0 as usize]).then_some((x.0, y.0))));
+            let both = a.zip(b, |x, y| (left[x.0 as usize] != right[y.0 as usize]).then_some((x.0, y.0)));
+            if both.as_uniform() == Some(None) {
+                return;
+            }
             for cut in both.iter() {
                 if let Some((x, y)) = cut.class {
                     found(x as usize, y as usize, cut.span);
@@ -191,6 +189,28 @@ impl Access {
             })
             .filter(|d| !d.sources.is_empty())
             .collect()
+    }
+
+    /// Whether the two answers surely do not differ, where much is known of the maps that they are on: of answers to many
+    /// questions that only give the same pieces other meanings, each pair of meanings is compared and no piece twice.
+    pub fn agrees(&self, other: &Self, known: &mut Meetings) -> bool {
+        let same = |x: OutcomeId, y: OutcomeId| {
+            let (a, b) = (self.outcome(x), other.outcome(y));
+            a.verdict == b.verdict && a.log == b.log
+        };
+        fn ask<A: Addr>(
+            known: &mut Vec<Meeting<A>>,
+            a: &Cuts<A, OutcomeId>,
+            b: &Cuts<A, OutcomeId>,
+            same: impl FnMut(OutcomeId, OutcomeId) -> bool,
+        ) -> bool {
+            let at = known.iter().position(|m| m.is_of(a, b)).unwrap_or_else(|| {
+                known.push(a.meeting(b));
+                known.len() - 1
+            });
+            known[at].all(a, b, same)
+        }
+        ask(&mut known.v4, &self.v4, &other.v4, same) && ask(&mut known.v6, &self.v6, &other.v6, same)
     }
 
     /// Whether the two answers differ in one family only.

@@ -1,7 +1,10 @@
 //! The whole address space of one family, cut into pieces that each have a class.
 
-use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
 
+use super::memo::Memo;
 use super::{Addr, Ranges, Span};
 
 /// One piece of a [`Cuts`].
@@ -13,159 +16,278 @@ pub struct Cut<A, C> {
     pub class: C,
 }
 
-/// A partition of one family's whole address space: sorted starts, a class each; the end of a piece is the next start.
-/// Equal neighbours are joined, so equal partitions are equal vectors.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+/// What can be a class.
+pub trait Class: Copy + Eq + Hash {}
+
+impl<T: Copy + Eq + Hash> Class for T {}
+
+/// A partition of one family's whole address space into classes.
+///
+/// The places of the cuts are apart from what the pieces mean, and shared: to give every piece another meaning, however
+/// many there are, is to write a few classes anew. Neighbours of one class are told as one piece, and equality is that of
+/// what is told.
+#[derive(Clone, Debug)]
 pub struct Cuts<A, C> {
-    starts: Vec<A>,
+    map: Arc<Map<A>>,
+    /// The class of each colour. Every colour is on the map.
     classes: Vec<C>,
 }
 
-impl<A: Addr, C: Copy + Eq> Cuts<A, C> {
+/// Sorted starts and a colour each; the end of a piece is the next start. Neighbours have different colours.
+#[derive(Debug)]
+struct Map<A> {
+    starts: Vec<A>,
+    colours: Vec<u32>,
+}
+
+impl<A: Addr> Map<A> {
+    fn with_capacity(capacity: usize) -> Self {
+        Self { starts: Vec::with_capacity(capacity), colours: Vec::with_capacity(capacity) }
+    }
+
+    fn push(&mut self, start: A, colour: u32) {
+        debug_assert!(self.starts.last().is_none_or(|l| *l < start));
+        if self.colours.last() != Some(&colour) {
+            self.starts.push(start);
+            self.colours.push(colour);
+        }
+    }
+}
+
+/// A partition that is built piece by piece, from the lowest address on.
+#[derive(Debug)]
+pub struct Builder<A, C> {
+    map: Map<A>,
+    classes: Vec<C>,
+    numbers: HashMap<C, u32>,
+}
+
+impl<A: Addr, C: Class> Builder<A, C> {
+    /// A partition of about so many pieces.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { map: Map::with_capacity(capacity), classes: Vec::new(), numbers: HashMap::new() }
+    }
+
+    /// Appends a piece that starts above the one before; the first one starts at the lowest address.
+    pub fn push(&mut self, start: A, class: C) {
+        // Pieces mostly take turns between two classes.
+        let last = self.map.colours.len().saturating_sub(2);
+        let recent = self.map.colours[last..].iter().find(|c| self.classes[**c as usize] == class).copied();
+        let colour = recent.unwrap_or_else(|| colour(&mut self.classes, &mut self.numbers, class));
+        self.map.push(start, colour);
+    }
+
+    /// The partition; of nothing pushed, the space in one piece of this class.
+    pub fn finish(self, otherwise: C) -> Cuts<A, C> {
+        if self.map.starts.is_empty() {
+            return Cuts::uniform(otherwise);
+        }
+        Cuts { map: Arc::new(self.map), classes: self.classes }
+    }
+}
+
+/// The colour of a class, a new one if it has none.
+fn colour<C: Class>(classes: &mut Vec<C>, numbers: &mut HashMap<C, u32>, class: C) -> u32 {
+    *numbers.entry(class).or_insert_with(|| {
+        classes.push(class);
+        (classes.len() - 1) as u32
+    })
+}
+
+impl<A: Addr, C: Class> Cuts<A, C> {
     /// The space in one piece.
     pub fn uniform(class: C) -> Self {
-        Self { starts: vec![A::MIN], classes: vec![class] }
+        Self { map: Arc::new(Map { starts: vec![A::MIN], colours: vec![0] }), classes: vec![class] }
     }
 
     /// The space in two classes: `inside` for the addresses of the set, `outside` for the others.
     pub fn of_set(set: &Ranges<A>, inside: C, outside: C) -> Self {
-        let mut out = Self::builder(2 * set.spans().len() + 1);
+        Self::of_first(std::iter::once((set, inside)), outside)
+    }
+
+    /// The space in the classes of sets: each address has that of the first set that holds it, and the last one where none
+    /// does.
+    pub fn of_first<'s>(sets: impl Iterator<Item = (&'s Ranges<A>, C)>, none: C) -> Self {
+        let sets: Vec<(&Ranges<A>, C)> = sets.filter(|(set, _)| !set.is_empty()).collect();
+        let (mut classes, mut numbers) = (Vec::new(), HashMap::new());
+        let total = sets.iter().map(|(set, _)| set.spans().len()).sum();
+        let mut spans: Vec<(Span<A>, u32)> = Vec::with_capacity(total);
+        for (set, class) in &sets {
+            let number = colour(&mut classes, &mut numbers, *class);
+            spans.extend(set.spans().iter().map(|s| (*s, number)));
+        }
+        // Sorted runs behind each other, which a stable sort merges.
+        spans.sort_by_key(|(s, _)| s.first);
+        if spans.windows(2).any(|w| w[0].0.last >= w[1].0.first) {
+            // Sets that overlap are laid over each other, the last one first.
+            return sets.iter().rev().fold(Self::uniform(none), |below, (set, class)| below.overlay(set, *class));
+        }
+        let mut map = Map::with_capacity(2 * spans.len() + 1);
         let mut next = Some(A::MIN);
-        for s in set.spans() {
+        for (span, number) in &spans {
             if let Some(n) = next
-                && n < s.first
+                && n < span.first
             {
-                out.push(n, outside);
+                map.push(n, colour(&mut classes, &mut numbers, none));
             }
-            out.push(s.first, inside);
-            next = s.last.next();
+            map.push(span.first, *number);
+            next = span.last.next();
         }
         if let Some(n) = next {
-            out.push(n, outside);
+            map.push(n, colour(&mut classes, &mut numbers, none));
         }
-        out
+        Self { map: Arc::new(map), classes }
     }
 
-    /// An empty partition to be filled by [`Self::push`]; the first push must be of the lowest address.
-    pub fn builder(capacity: usize) -> Self {
-        Self { starts: Vec::with_capacity(capacity), classes: Vec::with_capacity(capacity) }
-    }
-
-    /// Appends a piece that starts at `start` (not below the last start); a class equal to the last one is joined to it.
-    pub fn push(&mut self, start: A, class: C) {
-        debug_assert!(self.starts.last().is_none_or(|l| *l < start));
-        if self.classes.last() != Some(&class) {
-            self.starts.push(start);
-            self.classes.push(class);
-        }
-    }
-
-    /// The number of pieces.
+    /// The number of pieces, those counted apart that only became alike by a change of classes.
     pub fn len(&self) -> usize {
-        self.starts.len()
+        self.map.starts.len()
     }
 
-    /// Always false: a partition has at least one piece once it is built.
+    /// Always false: a partition has at least one piece.
     pub fn is_empty(&self) -> bool {
-        self.starts.is_empty()
+        self.map.starts.is_empty()
     }
 
     /// The one class of the space, if there is only one.
     pub fn as_uniform(&self) -> Option<C> {
-        if let [class] = self.classes[..] { Some(class) } else { None }
+        self.classes.iter().all(|c| *c == self.classes[0]).then(|| self.classes[0])
+    }
+
+    fn class(&self, colour: u32) -> C {
+        self.classes[colour as usize]
+    }
+
+    fn piece(&self, a: A) -> usize {
+        self.map.starts.partition_point(|s| *s <= a).max(1) - 1
     }
 
     /// The class of an address.
     pub fn at(&self, a: A) -> C {
-        self.classes[self.starts.partition_point(|s| *s <= a).max(1) - 1]
+        self.class(self.map.colours[self.piece(a)])
     }
 
-    /// The pieces, in order.
+    /// The pieces, in order; neighbours have different classes.
     pub fn iter(&self) -> impl Iterator<Item = Cut<A, C>> + '_ {
-        (0..self.starts.len()).map(|i| {
-            let last = self.starts.get(i + 1).and_then(|n| n.prev()).unwrap_or(A::MAX);
-            Cut { span: Span { first: self.starts[i], last }, class: self.classes[i] }
+        let Map { starts, colours } = &*self.map;
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let (first, class) = (*starts.get(at)?, self.class(colours[at]));
+            at += 1;
+            while colours.get(at).is_some_and(|c| self.class(*c) == class) {
+                at += 1;
+            }
+            let last = starts.get(at).and_then(|n| n.prev()).unwrap_or(A::MAX);
+            Some(Cut { span: Span { first, last }, class })
         })
     }
 
     /// The pieces inside of a span, each as its first address there and its class.
     pub fn within(&self, span: Span<A>) -> impl Iterator<Item = (A, C)> + '_ {
-        let from = self.starts.partition_point(|s| *s <= span.first).max(1) - 1;
-        let pieces = self.starts[from..].iter().zip(&self.classes[from..]);
-        pieces.take_while(move |(s, _)| **s <= span.last).map(move |(s, c)| ((*s).max(span.first), *c))
+        let from = self.piece(span.first);
+        let pieces = self.map.starts[from..].iter().zip(&self.map.colours[from..]);
+        pieces.take_while(move |(s, _)| **s <= span.last).map(move |(s, c)| ((*s).max(span.first), self.class(*c)))
     }
 
     /// The addresses whose class is wanted.
     pub fn select(&self, mut wanted: impl FnMut(C) -> bool) -> Ranges<A> {
-        self.iter().filter(|c| wanted(c.class)).map(|c| c.span).collect()
+        let wanted: Vec<bool> = self.classes.iter().map(|c| wanted(*c)).collect();
+        if !wanted.contains(&true) {
+            return Ranges::new();
+        }
+        let Map { starts, colours } = &*self.map;
+        let pieces = colours.iter().enumerate().filter(|(_, c)| wanted[**c as usize]);
+        let spans = pieces.map(|(i, _)| {
+            let last = starts.get(i + 1).and_then(|n| n.prev()).unwrap_or(A::MAX);
+            Span { first: starts[i], last }
+        });
+        spans.collect()
     }
 
     /// The same space with each piece of one class that lies between two pieces of one other class taken into it: for a
     /// list that is only asked about addresses outside of the gaps, which then need not be spelled out of it.
-    pub fn bridged(&self, gap: C) -> Cow<'_, Self> {
-        let pieces = self.classes.windows(3);
-        if !pieces.clone().any(|w| w[1] == gap && w[0] == w[2]) {
-            return Cow::Borrowed(self);
+    #[must_use]
+    pub fn bridged(&self, gap: C) -> Self {
+        if !self.classes.contains(&gap) {
+            return self.clone();
         }
-        let mut out = Self::builder(self.len());
-        for (i, (start, class)) in self.starts.iter().zip(&self.classes).enumerate() {
-            let around = (i.checked_sub(1).map(|b| self.classes[b]), self.classes.get(i + 1).copied());
+        let pieces: Vec<Cut<A, C>> = self.iter().collect();
+        let mut out = Builder::with_capacity(pieces.len());
+        for (i, cut) in pieces.iter().enumerate() {
+            let around = (i.checked_sub(1).map(|b| pieces[b].class), pieces.get(i + 1).map(|c| c.class));
             match around {
-                (Some(before), Some(after)) if *class == gap && before == after => out.push(*start, before),
-                _ => out.push(*start, *class),
+                (Some(before), Some(after)) if cut.class == gap && before == after => out.push(cut.span.first, before),
+                _ => out.push(cut.span.first, cut.class),
             }
         }
-        Cow::Owned(out)
+        out.finish(gap)
     }
 
-    /// The same space with each class replaced.
-    pub fn map<D: Copy + Eq>(&self, mut f: impl FnMut(C) -> D) -> Cuts<A, D> {
-        let mut out = Cuts::builder(self.len());
-        for (start, class) in self.starts.iter().zip(&self.classes) {
-            out.push(*start, f(*class));
-        }
-        out
+    /// The same space with each class replaced. Each class is asked about once.
+    pub fn map<D: Class>(&self, f: impl FnMut(C) -> D) -> Cuts<A, D> {
+        let classes: Vec<D> = self.classes.iter().copied().map(f).collect();
+        let out = Cuts { map: Arc::clone(&self.map), classes };
+        // One piece is worth a map of its own: whatever it is put together with is then quick.
+        out.as_uniform().map_or(out, Cuts::uniform)
     }
 
-    /// Two partitions laid over each other: each piece has the class that `f` makes of both.
-    pub fn zip<D: Copy + Eq, E: Copy + Eq>(&self, other: &Cuts<A, D>, mut f: impl FnMut(C, D) -> E) -> Cuts<A, E> {
+    /// Two partitions laid over each other: each piece has the class that `f` makes of both. Each pair of classes that meet
+    /// is asked about once.
+    pub fn zip<D: Class, E: Class>(&self, other: &Cuts<A, D>, mut f: impl FnMut(C, D) -> E) -> Cuts<A, E> {
         if let Some(d) = other.as_uniform() {
             return self.map(|c| f(c, d));
         }
-        let mut out = Cuts::builder(self.len() + other.len());
+        if let Some(c) = self.as_uniform() {
+            return other.map(|d| f(c, d));
+        }
+        if Arc::ptr_eq(&self.map, &other.map) {
+            let classes = self.classes.iter().zip(&other.classes).map(|(c, d)| f(*c, *d)).collect();
+            return Cuts { map: Arc::clone(&self.map), classes };
+        }
+        let (mut classes, mut numbers) = (Vec::new(), HashMap::new());
+        let mut memo = Memo::default();
+        let mut map = Map::with_capacity(self.len() + other.len());
+        self.walk(other, |start, x, y| {
+            let joined = memo.get((x, y), || colour(&mut classes, &mut numbers, f(self.class(x), other.class(y))));
+            map.push(start, joined);
+        });
+        Cuts { map: Arc::new(map), classes }
+    }
+
+    /// The start of each piece of two partitions laid over each other, with the colours that it has in both.
+    fn walk<D: Class>(&self, other: &Cuts<A, D>, mut piece: impl FnMut(A, u32, u32)) {
+        let (a, b) = (&*self.map, &*other.map);
         let (mut i, mut j) = (0, 0);
         let mut start = A::MIN;
         loop {
-            out.push_loose(start, f(self.classes[i], other.classes[j]));
-            let (a, b) = (self.starts.get(i + 1), other.starts.get(j + 1));
-            start = match (a, b) {
-                (Some(a), Some(b)) => {
-                    if a <= b {
-                        i += 1;
-                    }
-                    if b <= a {
-                        j += 1;
-                    }
-                    *a.min(b)
+            piece(start, a.colours[i], b.colours[j]);
+            start = match (a.starts.get(i + 1), b.starts.get(j + 1)) {
+                (Some(x), Some(y)) => {
+                    i += usize::from(x <= y);
+                    j += usize::from(y <= x);
+                    *x.min(y)
                 }
-                (Some(a), None) => {
+                (Some(x), None) => {
                     i += 1;
-                    *a
+                    *x
                 }
-                (None, Some(b)) => {
+                (None, Some(y)) => {
                     j += 1;
-                    *b
+                    *y
                 }
-                (None, None) => return out,
+                (None, None) => return,
             };
         }
     }
 
-    fn push_loose(&mut self, start: A, class: C) {
-        if self.classes.last() != Some(&class) {
-            self.starts.push(start);
-            self.classes.push(class);
-        }
+    /// Which colours of two partitions meet anywhere.
+    pub fn meeting<D: Class>(&self, other: &Cuts<A, D>) -> Meeting<A> {
+        let mut seen = Memo::default();
+        let mut pairs = Vec::new();
+        self.walk(other, |_, x, y| {
+            seen.get((x, y), || pairs.push((x, y)));
+        });
+        Meeting { left: Arc::clone(&self.map), right: Arc::clone(&other.map), pairs }
     }
 
     /// The same space with the addresses of a set put into one class.
@@ -178,6 +300,39 @@ impl<A: Addr, C: Copy + Eq> Cuts<A, C> {
     }
 }
 
+impl<A: Addr, C: Class> PartialEq for Cuts<A, C> {
+    fn eq(&self, other: &Self) -> bool {
+        (Arc::ptr_eq(&self.map, &other.map) && self.classes == other.classes) || self.iter().eq(other.iter())
+    }
+}
+
+impl<A: Addr, C: Class> Eq for Cuts<A, C> {}
+
+/// Which colours of two maps meet: what a comparison of partitions on the same maps, whatever their classes, has to look at.
+#[derive(Debug)]
+pub struct Meeting<A> {
+    left: Arc<Map<A>>,
+    right: Arc<Map<A>>,
+    pairs: Vec<(u32, u32)>,
+}
+
+impl<A: Addr> Meeting<A> {
+    /// Whether it is about the maps of these two partitions.
+    pub fn is_of<C: Class, D: Class>(&self, left: &Cuts<A, C>, right: &Cuts<A, D>) -> bool {
+        Arc::ptr_eq(&self.left, &left.map) && Arc::ptr_eq(&self.right, &right.map)
+    }
+
+    /// Whether something holds of all classes that meet.
+    pub fn all<C: Class, D: Class>(
+        &self,
+        left: &Cuts<A, C>,
+        right: &Cuts<A, D>,
+        mut holds: impl FnMut(C, D) -> bool,
+    ) -> bool {
+        self.pairs.iter().all(|(x, y)| holds(left.class(*x), right.class(*y)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,12 +340,12 @@ mod tests {
 
     fn cuts() -> impl Strategy<Value = Cuts<u32, u8>> {
         proptest::collection::btree_map(prop_oneof![0u32..20, Just(u32::MAX)], 0u8..3, 0..6).prop_map(|m| {
-            let mut c = Cuts::builder(4);
+            let mut c = Builder::with_capacity(4);
             c.push(0, m.get(&0).copied().unwrap_or(0));
             for (a, class) in m.into_iter().filter(|(a, _)| *a > 0) {
                 c.push(a, class);
             }
-            c
+            c.finish(0)
         })
     }
 

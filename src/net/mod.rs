@@ -5,13 +5,14 @@
 
 mod addr;
 mod cuts;
+mod memo;
 mod parse;
 mod ranges;
 mod set;
 mod special;
 
 pub use addr::{Addr, Family, Prefix};
-pub use cuts::{Cut, Cuts};
+pub use cuts::{Builder, Class, Cut, Cuts, Meeting};
 pub use parse::{Network, ParseError, parse_address, parse_network};
 pub use ranges::{Count, Ranges, Span};
 pub use set::AddrSet;

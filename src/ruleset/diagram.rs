@@ -7,19 +7,13 @@
 
 use std::collections::HashMap;
 
-use crate::access::{Key, Limits, Log, Outcome, Refuse, RuleId, Verdict};
+use crate::access::{Limits, Log, Outcome, Refuse, RuleId, Verdict};
 
 use super::{Rewrite, Within};
 
 /// A diagram as a number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Node(u32);
-
-impl Key for Node {
-    fn slot(self) -> usize {
-        self.0 as usize
-    }
-}
 
 impl Node {
     /// The packet goes on with the next rule. As a test: false.

@@ -1,10 +1,9 @@
 //! A ruleset asked a question: the outcome for every source, with what decides it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::rc::Rc;
 
-use crate::access::{Access, Memo, Outcome, OutcomeId, Packet, Path, Question, Verdict};
-use crate::net::{Addr, AddrSet, Cuts, Ranges};
+use crate::access::{Access, Outcome, OutcomeId, Packet, Path, Question, Verdict};
+use crate::net::{Addr, AddrSet, Builder, Cuts, Ranges};
 
 use super::diagram::{Decision, Diagrams, Node};
 use super::matching::{Flow, all};
@@ -66,8 +65,8 @@ pub fn evaluate(ruleset: &Ruleset, q: &Question) -> Access {
 /// met first. They are the same for every question, and in large rulesets they are nearly everything.
 #[derive(Debug, Default)]
 struct Runs {
-    v4: HashMap<(ChainId, usize), Rc<Cuts<u32, u32>>>,
-    v6: HashMap<(ChainId, usize), Rc<Cuts<u128, u32>>>,
+    v4: HashMap<(ChainId, usize), Cuts<u32, u32>>,
+    v6: HashMap<(ChainId, usize), Cuts<u128, u32>>,
 }
 
 /// The class of a source that no rule of a run matches.
@@ -75,17 +74,17 @@ const UNMATCHED: u32 = u32::MAX;
 
 /// The part of [`Runs`] of one family.
 trait Slot: Addr {
-    fn slot(runs: &mut Runs) -> &mut HashMap<(ChainId, usize), Rc<Cuts<Self, u32>>>;
+    fn slot(runs: &mut Runs) -> &mut HashMap<(ChainId, usize), Cuts<Self, u32>>;
 }
 
 impl Slot for u32 {
-    fn slot(runs: &mut Runs) -> &mut HashMap<(ChainId, usize), Rc<Cuts<Self, u32>>> {
+    fn slot(runs: &mut Runs) -> &mut HashMap<(ChainId, usize), Cuts<Self, u32>> {
         &mut runs.v4
     }
 }
 
 impl Slot for u128 {
-    fn slot(runs: &mut Runs) -> &mut HashMap<(ChainId, usize), Rc<Cuts<Self, u32>>> {
+    fn slot(runs: &mut Runs) -> &mut HashMap<(ChainId, usize), Cuts<Self, u32>> {
         &mut runs.v6
     }
 }
@@ -174,7 +173,7 @@ impl Walk<'_> {
             let first = Flow { packet: Packet::Opening, ..flow.clone() };
             for stage in self.ruleset.path(Hook::Prerouting, A::FAMILY).into_iter().filter(|s| s.nat) {
                 let result = self.chain_of_stage::<A>(stage.chain, &first, &stage.policy);
-                let result = memoised(&result, |n| if self.d.stays(n) { Node::ACCEPT } else { n });
+                let result = result.map(|n| if self.d.stays(n) { Node::ACCEPT } else { n });
                 sent = sent.zip(&result, |a, b| if a == Node::ACCEPT { b } else { a });
             }
         }
@@ -238,8 +237,7 @@ impl Walk<'_> {
         let mut out: Option<Cuts<A, OutcomeId>> = None;
         for stage in hooks.iter().flat_map(|h| self.ruleset.path(*h, A::FAMILY)).filter(|s| !s.nat) {
             let result = self.chain_of_stage::<A>(stage.chain, flow, &stage.policy);
-            let mut memo = Memo::default();
-            let result = result.map(|n| memo.get(n, || table.number(self.d.resolve(n))));
+            let result = result.map(|n| table.number(self.d.resolve(n)));
             out = Some(match out {
                 None => result,
                 Some(before) => both(&before, &result, table),
@@ -259,7 +257,7 @@ impl Walk<'_> {
         match chains.get(&chain) {
             Some(cuts) => {
                 let d = &mut self.d;
-                memoised(cuts, |n| {
+                cuts.map(|n| {
                     let called = d.called(n);
                     d.then(called, end)
                 })
@@ -342,28 +340,24 @@ impl Walk<'_> {
         let ruleset = self.ruleset;
         let rules = &ruleset.chains[id.0 as usize].rules;
         let first = A::slot(self.runs).entry((id, at)).or_insert_with(|| {
-            let sets = rules[at..at + run].iter().zip(at as u32..).map(|(rule, number)| match &rule.matches[..] {
-                [Match::Source(set)] => Cuts::of_set(set.ranges::<A>(), number, UNMATCHED),
-                _ => Cuts::uniform(UNMATCHED),
-            });
-            Rc::new(in_pairs(sets.collect(), Cuts::uniform(UNMATCHED), |a, b| {
-                a.zip(b, |x, y| if x == UNMATCHED { y } else { x })
-            }))
+            let sets =
+                rules[at..at + run].iter().zip(at as u32..).filter_map(|(rule, number)| match &rule.matches[..] {
+                    [Match::Source(set)] => Some((set.ranges::<A>(), number)),
+                    _ => None,
+                });
+            Cuts::of_first(sets, UNMATCHED)
         });
-        let first = Rc::clone(first);
+        let first = first.clone();
         let mut actions: HashMap<u32, Cuts<A, Node>> = HashMap::new();
-        let mut simple = Memo::default();
         // Most rules do the same thing to every source that they match; the others are laid over below.
         let mut out = first.map(|number| {
-            simple.get(number, || {
-                if number == UNMATCHED {
-                    return Node::FALL;
-                }
-                let action = self.action::<A>(&rules[number as usize], done);
-                action.as_uniform().unwrap_or_else(|| {
-                    actions.insert(number, action);
-                    Node::FALL
-                })
+            if number == UNMATCHED {
+                return Node::FALL;
+            }
+            let action = self.action::<A>(&rules[number as usize], done);
+            action.as_uniform().unwrap_or_else(|| {
+                actions.insert(number, action);
+                Node::FALL
             })
         });
         if !actions.is_empty() {
@@ -385,15 +379,12 @@ impl Walk<'_> {
         let d = &mut self.d;
         if let Some(log) = rule.log {
             // The line is written before whatever the rule does, but only where it matches.
-            action = memoised(&action, |a| d.logged(log, a));
+            action = action.map(|a| d.logged(log, a));
         }
         match (test.as_uniform(), action.as_uniform()) {
             (Some(Node::TRUE), _) => action,
-            (_, Some(action)) => memoised(&test, |t| d.when(t, action)),
-            _ => {
-                let mut memo = Memo::default();
-                test.zip(&action, |t, a| memo.get((t, a), || d.when(t, a)))
-            }
+            (_, Some(action)) => test.map(|t| d.when(t, action)),
+            _ => test.zip(&action, |t, a| d.when(t, a)),
         }
     }
 
@@ -414,7 +405,7 @@ impl Walk<'_> {
                 if let Some(cuts) = done.get(next) {
                     let goes = matches!(rule.then, Then::Goto(_));
                     let d = &mut self.d;
-                    return memoised(cuts, |n| if goes { d.gone(n) } else { d.called(n) });
+                    return cuts.map(|n| if goes { d.gone(n) } else { d.called(n) });
                 }
                 let because = "the chains jump in a circle, or to one that is not there".to_owned();
                 self.d.decided(Decision::Unknown(because), Some(rule.origin))
@@ -427,12 +418,11 @@ impl Walk<'_> {
     fn compose<A: Addr>(&mut self, parts: Vec<Cuts<A, Node>>) -> Cuts<A, Node> {
         let d = &mut self.d;
         in_pairs(parts, Cuts::uniform(Node::FALL), |first, second| {
-            let mut memo = Memo::default();
             first.zip(second, |a, b| match (a, b) {
                 (Node::FALL, b) => b,
                 (Node::ACCEPT | Node::RETURN, _) => a,
                 (a, Node::FALL) => a,
-                _ => memo.get((a, b), || d.then(a, b)),
+                _ => d.then(a, b),
             })
         })
     }
@@ -461,29 +451,21 @@ fn lay_over<A: Addr>(
     simple: &Cuts<A, Node>,
     actions: &HashMap<u32, Cuts<A, Node>>,
 ) -> Cuts<A, Node> {
-    let mut out = Cuts::builder(simple.len() + actions.values().map(Cuts::len).sum::<usize>());
+    let mut out = Builder::with_capacity(simple.len() + actions.values().map(Cuts::len).sum::<usize>());
     for cut in first.iter() {
         match actions.get(&cut.class) {
             Some(action) => action.within(cut.span).for_each(|(start, node)| out.push(start, node)),
             None => out.push(cut.span.first, simple.at(cut.span.first)),
         }
     }
-    out
-}
-
-fn memoised<A: Addr>(cuts: &Cuts<A, Node>, mut f: impl FnMut(Node) -> Node) -> Cuts<A, Node> {
-    let mut memo = Memo::default();
-    cuts.map(|n| memo.get(n, || f(n)))
+    out.finish(Node::FALL)
 }
 
 /// Two stages in a row: both must accept.
 fn both<A: Addr>(first: &Cuts<A, OutcomeId>, second: &Cuts<A, OutcomeId>, table: &mut Outcomes) -> Cuts<A, OutcomeId> {
-    let mut memo = Memo::default();
     first.zip(second, |a, b| {
-        memo.get((a, b), || {
-            let outcome = pass(&table.list[a.0 as usize], &table.list[b.0 as usize]);
-            table.number(outcome)
-        })
+        let outcome = pass(&table.list[a.0 as usize], &table.list[b.0 as usize]);
+        table.number(outcome)
     })
 }
 

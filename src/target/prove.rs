@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::access::{Difference, Question, Verdict};
+use crate::access::{Difference, Meetings, Question, Verdict};
 use crate::ruleset::{Evaluator, Ruleset};
 
 use super::{File, Job, Listing, RenderError, Target};
@@ -35,10 +35,13 @@ pub fn prove(target: &dyn Target, job: &Job<'_>, files: &[File]) -> Result<(), R
 
 /// The first question on which a ruleset and a policy disagree.
 fn disprove(target: &dyn Target, job: &Job<'_>, ruleset: &Ruleset) -> Option<Disagreement> {
-    let mut evaluator = Evaluator::new(ruleset);
+    let (mut evaluator, mut known) = (Evaluator::new(ruleset), Meetings::default());
     for question in job.policy.questions() {
         let expected = target.expected(job.policy, job.settings, &question);
         let found = evaluator.ask(&question);
+        if expected.agrees(&found, &mut known) {
+            continue;
+        }
         // What a target leaves open is no promise that could be broken.
         let open = |d: &Difference| matches!(d.left.verdict, Verdict::Unknown { .. });
         let mut differences = expected.differences(&found).into_iter().filter(|d| !open(d));

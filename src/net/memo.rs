@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 /// What a memory is kept by: small numbers, mostly neighbours.
-pub(crate) trait Key: Copy + Eq + Hash {
+pub(super) trait Key: Copy + Eq + Hash {
     /// Where to look first. Only its lowest bits count.
     fn slot(self) -> usize;
 }
@@ -26,7 +26,7 @@ const SLOTS: usize = 128;
 
 /// A memory. Neighbouring pieces mostly have the same few classes by turns, and those are found in a table that needs no
 /// hashing; the rest is in a map.
-pub(crate) struct Memo<K, V> {
+pub(super) struct Memo<K, V> {
     recent: [Option<(K, V)>; SLOTS],
     all: HashMap<K, V>,
 }
@@ -39,7 +39,7 @@ impl<K: Key, V: Copy> Default for Memo<K, V> {
 
 impl<K: Key, V: Copy> Memo<K, V> {
     /// What is known of a key, worked out if nothing is.
-    pub(crate) fn get(&mut self, key: K, make: impl FnOnce() -> V) -> V {
+    pub(super) fn get(&mut self, key: K, make: impl FnOnce() -> V) -> V {
         let slot = key.slot() % SLOTS;
         match self.recent[slot] {
             Some((known, value)) if known == key => value,

@@ -13,7 +13,7 @@ use super::current::targets;
 use super::problems::Deviation;
 use super::profile::{Day, usable};
 use super::wanted::Rules;
-use super::{Code, Context, Exit, Failure, Page, Report, Verb};
+use super::{Block, Code, Context, Exit, Failure, Page, Report, Verb};
 
 /// Print the rules of the profile for a firewall
 #[derive(Debug, Args)]
@@ -125,6 +125,6 @@ impl Report for Rendered {
         if self.written {
             return Page::new();
         }
-        Page::verbatim(self.files.into_iter().map(|f| f.content).collect::<String>())
+        Page { blocks: self.files.into_iter().map(|f| Block::Verbatim(f.content)).collect() }
     }
 }

@@ -95,12 +95,16 @@ pub fn parse_address(text: &[u8]) -> Result<Network, ParseError> {
     if text.is_empty() {
         return Err(ParseError::Empty);
     }
+    // The first byte that is no digit of either family tells them apart.
+    let v6_like = text.iter().find(|b| HEX[usize::from(**b)] == 255) == Some(&b':');
+    if v6_like && let Ok(a) = v6(text) {
+        return Ok(Network::V6(Span { first: a, last: a }));
+    }
     if text.contains(&b'%') {
         return Err(ParseError::ZoneId);
     }
-    if text.contains(&b':') {
-        let a = v6(text)?;
-        return Ok(Network::V6(Span { first: a, last: a }));
+    if v6_like || text.contains(&b':') {
+        return v6(text).map(|a| Network::V6(Span { first: a, last: a }));
     }
     if !text[0].is_ascii_digit() {
         let name = text.iter().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(b));
@@ -116,7 +120,7 @@ pub fn parse_address(text: &[u8]) -> Result<Network, ParseError> {
 /// Everything that is not exactly one of these, each with its reason.
 pub fn parse_network(text: &[u8]) -> Result<Network, ParseError> {
     // Fast ways first: a list has a million of these.
-    if let Some(slash) = text.iter().position(|b| *b == b'/') {
+    if let Some(slash) = text.iter().rposition(|b| *b == b'/') {
         let (addr, len) = (&text[..slash], &text[slash + 1..]);
         return match parse_address(addr)? {
             Network::V4(s) => prefix(s.first, len).map(Network::V4).map_err(|e| mask_error(e, Network::V4)),
@@ -219,54 +223,72 @@ fn v4(text: &[u8]) -> Result<u32, ParseError> {
     Ok(addr << 8 | octet)
 }
 
+/// The value of each byte as a hexadecimal digit; 255 for those that are none.
+const HEX: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        table[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        table[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    table
+};
+
 fn v6(text: &[u8]) -> Result<u128, ParseError> {
     let bad = Err(ParseError::NotAnAddress);
-    let (mut head, mut head_len) = (0u128, 0u32); // the groups before `::`, or all
-    let (mut tail, mut tail_len, mut gap) = (0u128, 0u32, false);
+    let (mut groups, mut count, mut gap) = ([0u16; 8], 0, None);
     let mut i = 0;
     if text.starts_with(b"::") {
-        gap = true;
+        gap = Some(0);
         i = 2;
     }
     while i < text.len() {
-        let (mut group, start) = (0u128, i);
-        while let Some(digit) = text.get(i).and_then(|b| char::from(*b).to_digit(16)) {
-            group = group << 4 | u128::from(digit);
-            i += 1;
-            if i - start > 4 {
-                return bad;
+        let (mut group, start) = (0u16, i);
+        while let Some(b) = text.get(i) {
+            let digit = HEX[usize::from(*b)];
+            if digit == 255 {
+                break;
             }
+            group = group << 4 | u16::from(digit);
+            i += 1;
         }
-        let (mut value, mut width) = (group, 1);
+        if i - start > 4 || count == 8 {
+            return bad;
+        }
         if text.get(i) == Some(&b'.') {
             // An embedded IPv4 address, which must be the end (RFC 4291 section 2.2).
-            (value, width) = (u128::from(v4(&text[start..])?), 2);
-            i = text.len();
+            let end = v4(&text[start..])?;
+            if count == 7 {
+                return bad;
+            }
+            groups[count] = (end >> 16) as u16;
+            (group, count, i) = (end as u16, count + 1, text.len());
         } else if i == start {
             return bad;
         }
-        let (n, len) = if gap { (&mut tail, &mut tail_len) } else { (&mut head, &mut head_len) };
-        *n = *n << (16 * width) | value;
-        *len += width;
-        if head_len + tail_len > 8 {
-            return bad;
-        }
+        groups[count] = group;
+        count += 1;
         match &text[i..] {
             [] => break,
-            [b':', b':', ..] if !gap => {
-                gap = true;
+            [b':', b':', ..] if gap.is_none() => {
+                gap = Some(count);
                 i += 2;
             }
             [b':', rest @ ..] if !rest.is_empty() && rest[0] != b':' => i += 1,
             _ => return bad,
         }
     }
-    let groups = head_len + tail_len;
-    // `::` stands for at least one group.
-    if if gap { groups > 7 } else { groups != 8 } {
-        return bad;
+    match gap {
+        None if count == 8 => {}
+        // `::` stands for at least one group; what follows it stands at the end.
+        Some(gap) if count < 8 => {
+            groups.copy_within(gap..count, 8 - (count - gap));
+            groups[gap..8 - (count - gap)].fill(0);
+        }
+        _ => return bad,
     }
-    Ok(if head_len == 0 { tail } else { head << (16 * (8 - head_len)) | tail })
+    Ok(groups.iter().fold(0, |n, g| n << 16 | u128::from(*g)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! List files: one network a line, `#` or `;` to the end of the line, read from one buffer without a copy of any line.
 
+use memchr::{memchr, memchr3};
+
 use crate::diagnostic::{FileId, codes};
 
 use super::networks::{Lines, Use, network};
@@ -26,9 +28,10 @@ pub(super) fn list(content: &[u8], usage: Use, file: FileId, sink: &mut Sink) ->
     while at < content.len() {
         number = number.saturating_add(1);
         let rest = &content[at..];
-        let len = rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
-        let line = &rest[..len];
-        let line = line.iter().position(|b| *b == b'#' || *b == b';').map_or(line, |end| &line[..end]);
+        // What comes first, a comment or the end of the line, is looked for in one go.
+        let end = memchr3(b'\n', b'#', b';', rest).unwrap_or(rest.len());
+        let line = &rest[..end];
+        let len = end + memchr(b'\n', &rest[end..]).unwrap_or(rest.len() - end);
         let start = at + line.len() - line.trim_ascii_start().len();
         let text = line.trim_ascii();
         if !text.is_empty() {

@@ -1,5 +1,6 @@
 //! A page as text for people: columns, colour, and nothing that could command a terminal.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
@@ -25,7 +26,11 @@ fn style(role: Role) -> Style {
 }
 
 /// A page as text.
-pub(super) fn page(page: &Page, color: bool, width: usize) -> String {
+pub(super) fn page(page: &Page, color: bool, width: usize) -> Cow<'_, str> {
+    // A rendering may be large, and is the whole page.
+    if let [Block::Verbatim(text)] = &page.blocks[..] {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::new();
     for block in &page.blocks {
         match block {
@@ -38,7 +43,7 @@ pub(super) fn page(page: &Page, color: bool, width: usize) -> String {
             Block::Verbatim(text) => out.push_str(text),
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Ends a line, without blanks at its end.

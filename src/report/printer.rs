@@ -114,7 +114,7 @@ impl<'a> Printer<'a> {
             Note::Note(text) if !self.look.quiet => human::labelled(Role::Strong, "note", text, color),
             Note::Warning(text) => human::labelled(Role::Warn, "warning", text, color),
             Note::Question(text) => format!("{text} "),
-            Note::Page(page) => human::page(page, color, self.width()),
+            Note::Page(page) => human::page(page, color, self.width()).into_owned(),
             Note::Detail(_) | Note::Note(_) => return,
         };
         // What is said on the way is not worth failing for.

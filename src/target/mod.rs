@@ -248,7 +248,7 @@ impl Observation {
 
 /// Renders a policy and proves, by reading the output back, that it does what the policy says.
 pub fn render(target: &dyn Target, job: &Job<'_>) -> Result<Vec<File>, RenderError> {
-    let files = target.render(job)?;
-    prove(target, job, &files)?;
+    let mut files = target.render(job)?;
+    prove(target, job, &mut files)?;
     Ok(files)
 }

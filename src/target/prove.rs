@@ -24,11 +24,17 @@ impl fmt::Display for Disagreement {
     }
 }
 
-/// Proves a rendering: reads it back and asks every question that the policy can tell apart.
-pub fn prove(target: &dyn Target, job: &Job<'_>, files: &[File]) -> Result<(), RenderError> {
+/// Proves a rendering: reads it back and asks every question that the policy can tell apart. The files are as they were
+/// afterwards; they are lent to the reader, since a large one is not worth a copy.
+pub fn prove(target: &dyn Target, job: &Job<'_>, files: &mut [File]) -> Result<(), RenderError> {
     for file in files {
-        let ruleset = target.read(&Listing::of_text(file.content.as_str())).map_err(RenderError::Unreadable)?;
-        disprove(target, job, &ruleset).map_or(Ok(()), |d| Err(RenderError::Disproved(Box::new(d))))?;
+        let listing = Listing::of_text(std::mem::take(&mut file.content));
+        let proved = match target.read(&listing) {
+            Ok(ruleset) => disprove(target, job, &ruleset).map_or(Ok(()), |d| Err(RenderError::Disproved(Box::new(d)))),
+            Err(e) => Err(RenderError::Unreadable(e)),
+        };
+        file.content = listing.sections.into_iter().map(|s| s.text).next().unwrap_or_default();
+        proved?;
     }
     Ok(())
 }

@@ -84,7 +84,7 @@ fn each_rendering(mut with: impl FnMut(&Job<'_>, &[File])) {
 #[test]
 fn what_is_rendered_does_what_the_policy_says() {
     each_rendering(|job, files| {
-        prove(&Iptables, job, files).unwrap_or_else(|e| panic!("{e}\n{}", files[0].content));
+        prove(&Iptables, job, &mut files.to_vec()).unwrap_or_else(|e| panic!("{e}\n{}", files[0].content));
         let ruleset = Iptables.read(&Listing::of_text(files[0].content.as_str())).unwrap();
         assert_eq!(ruleset.digest, Some(job.digest.to_string()));
         assert!(Iptables.has_ours(&ruleset));

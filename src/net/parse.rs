@@ -120,7 +120,7 @@ pub fn parse_address(text: &[u8]) -> Result<Network, ParseError> {
 /// Everything that is not exactly one of these, each with its reason.
 pub fn parse_network(text: &[u8]) -> Result<Network, ParseError> {
     // Fast ways first: a list has a million of these.
-    if let Some(slash) = text.iter().rposition(|b| *b == b'/') {
+    if let Some(slash) = memchr::memchr(b'/', text) {
         let (addr, len) = (&text[..slash], &text[slash + 1..]);
         return match parse_address(addr)? {
             Network::V4(s) => prefix(s.first, len).map(Network::V4).map_err(|e| mask_error(e, Network::V4)),

@@ -79,6 +79,11 @@ pub fn execute(held: &Held<'_>, plan: &Plan, goal: &Goal<'_>, order: &Order<'_>)
     if let Some(closure) = &order.closure {
         state.set_closure(&id, closure)?;
     }
+    if order.cut && order.confirm.is_some() {
+        // Who loses access is known now, and must be known at the confirmation, whoever gives it.
+        let lost = plan.effects.iter().fold(crate::net::AddrSet::new(), |all, e| all.union(&e.lost));
+        state.set_lost(&id, &lost)?;
+    }
     state.set_entry(&entry)?;
     let mut pending = Pending {
         id: id.clone(),

@@ -13,12 +13,12 @@ use super::effect::{Expected, Why};
 use super::profile::{today, usable};
 use super::wanted::Rules;
 use super::shape::Lists;
-use super::{Code, Context, Failure, Verb};
+use super::{Code, Context, Failure, Verb, countdown};
 
 /// Load the profile's rules on this host, as a whole or not at all
 ///
 /// Shows the plan first and, on a terminal, asks. What is loaded is read back; if it does not hold, the old rules are put
-/// back at once.
+/// back at once. With `--confirm` on a terminal the time that is left is counted down, and Enter confirms.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  harden993 apply --dry-run\n  harden993 apply --confirm 60\n  \
     harden993 apply --yes --expect-gain 198.51.100.0/24 --expect-loss none\n\n\
@@ -119,17 +119,29 @@ impl Verb for Apply {
             }
         }
         let order = self.order(cx, &scope, digest, files);
+        let loaded_at = std::time::Instant::now();
         let applied = execute(&held, &plan, &goal, &order).map_err(failure)?;
-        let lost = Effect::union(&plan.effects, "lost");
-        if self.cut {
-            if self.confirm.is_some() {
-                state.set_lost(&applied.id, &lost).map_err(failure)?;
-            } else {
-                let open = open_from(cx, &scope.ports, &lost)?;
-                change.note(format!("ended {} of {} open connections of who lost access", end(cx.host, &open), open.len()));
+        // The guardian, and who confirms from elsewhere, need the lock.
+        drop(held);
+        match self.confirm {
+            Some(seconds) => {
+                let (id, token) = (applied.id.clone(), applied.token.clone().unwrap_or_default());
+                let mut change = change.applied(applied);
+                if cx.host.is_terminal(Stream::In) && cx.host.is_terminal(Stream::Err) {
+                    let came = countdown::wait(cx, &state, (&id, &token), loaded_at, seconds)?;
+                    change = change.waited(came);
+                }
+                Ok(change)
+            }
+            None => {
+                if self.cut {
+                    let open = open_from(cx, &scope.ports, &Effect::union(&plan.effects, "lost"))?;
+                    let ended = end(cx.host, &open);
+                    change.note(format!("ended {ended} of {} open connections of who lost access", open.len()));
+                }
+                Ok(change.applied(applied))
             }
         }
-        Ok(change.applied(applied))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::host::{Connection, connections};
 use crate::net::AddrSet;
 use crate::profile::Loaded;
 
+use super::countdown::Came;
 use super::current::failure;
 use super::effect::{EffectObject, Why};
 use super::shape::{self, FindingShape, Lists};
@@ -127,6 +128,24 @@ impl Change {
         self.token = applied.token;
         self.confirm_by = applied.confirm_by;
         self.stage = applied.stage;
+        self
+    }
+
+    /// The same change, after its countdown.
+    #[must_use]
+    pub(super) fn waited(mut self, came: Came) -> Self {
+        match came {
+            Came::Confirmed { ended } => {
+                self.stage = Stage::Kept;
+                self.token = None;
+                self.confirm_by = None;
+                if let Some((ended, all)) = ended {
+                    self.note(format!("ended {ended} of {all} open connections of who lost access"));
+                }
+            }
+            // Nobody looks at the terminal any more; the guardian goes on.
+            Came::Unwatched => {}
+        }
         self
     }
 

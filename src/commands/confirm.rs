@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::change::{ChangeError, Settled, State, confirm};
+use crate::change::{ChangeError, Entry, Pending, Settled, State, confirm};
 use crate::host::end;
 
 use super::applying::{hold, open_from};
@@ -62,14 +62,23 @@ impl Verb for Confirm {
             }
             Err(e) => return Err(failure(e)),
         };
-        let mut ended = None;
-        if pending.cut {
-            let (lost, ports) = (state.lost(&entry.id).map_err(failure)?, entry.ports.clone());
-            let open = open_from(cx, &ports, &lost)?;
-            ended = Some((end(cx.host, &open), open.len()));
-        }
+        let ended = cut(cx, &state, &entry, &pending)?;
         Ok(Confirmation { id: Some(entry.id), confirmed: true, ended, ..Confirmation::default() })
     }
+}
+
+/// Ends the connections that a confirmed apply was to end: how many were, of how many; none if it was to end none.
+pub(super) fn cut(
+    cx: &Context<'_>,
+    state: &State<'_>,
+    entry: &Entry,
+    pending: &Pending,
+) -> Result<Option<(usize, usize)>, Failure> {
+    if !pending.cut {
+        return Ok(None);
+    }
+    let open = open_from(cx, &entry.ports, &state.lost(&entry.id).map_err(failure)?)?;
+    Ok(Some((end(cx.host, &open), open.len())))
 }
 
 impl Report for Confirmation {

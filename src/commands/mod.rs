@@ -6,6 +6,7 @@
 mod applying;
 mod asking;
 mod cli;
+mod countdown;
 mod current;
 mod effect;
 mod exit;

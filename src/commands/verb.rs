@@ -29,6 +29,8 @@ pub enum Note {
     Page(Page),
     /// A question: always shown, and the answer stands behind it.
     Question(String),
+    /// What takes the place of the line that the last one of these wrote; an empty one ends it. Always shown.
+    Countdown(String),
 }
 
 impl Context<'_> {
@@ -50,6 +52,11 @@ impl Context<'_> {
     /// Asks something; the answer is read from standard input.
     pub fn ask(&self, question: impl Into<String>) {
         (self.say)(&Note::Question(question.into()));
+    }
+
+    /// Says how long something still waits, in the place of what was last said so; an empty text ends the line.
+    pub fn count(&self, text: impl Into<String>) {
+        (self.say)(&Note::Countdown(text.into()));
     }
 
     /// Shows what must be read before a question is answered.

@@ -114,6 +114,9 @@ impl<'a> Printer<'a> {
             Note::Note(text) if !self.look.quiet => human::labelled(Role::Strong, "note", text, color),
             Note::Warning(text) => human::labelled(Role::Warn, "warning", text, color),
             Note::Question(text) => format!("{text} "),
+            Note::Countdown(text) if text.is_empty() => "\n".to_owned(),
+            // Blanks wipe what is left of a longer line, on every terminal.
+            Note::Countdown(text) => format!("\r{text:<76}\r{text}"),
             Note::Page(page) => human::page(page, color, self.width()).into_owned(),
             Note::Detail(_) | Note::Note(_) => return,
         };

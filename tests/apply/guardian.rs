@@ -124,3 +124,52 @@ fn a_rollback_is_exact() {
         }
     });
 }
+
+/// Runs an apply on a terminal, and presses Enter when it is asked for, if it is to; the exit code, and what was shown.
+fn on_a_terminal(machine: &Machine, profile: &str, seconds: &str, enter: bool) -> (Option<i32>, String) {
+    use std::io::{Read as _, Write as _};
+    let command = format!(
+        "{} apply --yes --confirm {seconds} --target nftables --profile {profile} --state-dir {}",
+        env!("CARGO_BIN_EXE_harden993"),
+        machine.path("state").display()
+    );
+    let mut script = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script starts");
+    let (mut keys, mut screen) = (script.stdin.take().expect("piped"), script.stdout.take().expect("piped"));
+    let (mut shown, mut part) = (String::new(), [0; 4096]);
+    let mut pressed = !enter;
+    while let Ok(n @ 1..) = screen.read(&mut part) {
+        shown.push_str(&String::from_utf8_lossy(&part[..n]));
+        if !pressed && shown.contains("press Enter") {
+            keys.write_all(b"\n").expect("the terminal takes a key");
+            pressed = true;
+        }
+    }
+    drop(keys);
+    (script.wait().expect("script ends").code(), shown)
+}
+
+/// On a terminal the time that is left is shown; Enter confirms, and without it the command tells that the rules are back.
+#[test]
+fn enter_confirms_on_a_terminal() {
+    inside("guardian::enter_confirms_on_a_terminal", || {
+        crate::lab::require("script", "bsdutils");
+        let machine = Machine::new(Backend::Nftables);
+        let old = machine.profile("old", &["198.51.100.0/24"], "");
+        let new = machine.profile("new", &["203.0.113.0/24"], "");
+        let (code, shown) = on_a_terminal(&machine, &old, "600", true);
+        assert_eq!(code, Some(0), "{shown}");
+        assert!(shown.contains("the old rules come back in "), "{shown}");
+        let rules = Backend::Nftables.rules();
+        assert!(rules.contains("198.51.100.0/24"), "{rules}");
+        assert_eq!(machine.harden993(&["confirm"]).code, Some(1), "nothing waits any more");
+        let (code, shown) = on_a_terminal(&machine, &new, "2", false);
+        assert_eq!(code, Some(4), "{shown}");
+        assert!(shown.contains("the rules from before are loaded again"), "{shown}");
+        assert_eq!(Backend::Nftables.rules(), rules);
+    });
+}

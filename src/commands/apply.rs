@@ -123,25 +123,21 @@ impl Verb for Apply {
         let applied = execute(&held, &plan, &goal, &order).map_err(failure)?;
         // The guardian, and who confirms from elsewhere, need the lock.
         drop(held);
-        match self.confirm {
-            Some(seconds) => {
-                let (id, token) = (applied.id.clone(), applied.token.clone().unwrap_or_default());
-                let mut change = change.applied(applied);
-                if cx.host.is_terminal(Stream::In) && cx.host.is_terminal(Stream::Err) {
-                    let came = countdown::wait(cx, &state, (&id, &token), loaded_at, seconds)?;
-                    change = change.waited(came);
-                }
-                Ok(change)
+        let Some(seconds) = self.confirm else {
+            if self.cut {
+                let open = open_from(cx, &scope.ports, &Effect::union(&plan.effects, "lost"))?;
+                let ended = end(cx.host, &open);
+                change.note(format!("ended {ended} of {} open connections of who lost access", open.len()));
             }
-            None => {
-                if self.cut {
-                    let open = open_from(cx, &scope.ports, &Effect::union(&plan.effects, "lost"))?;
-                    let ended = end(cx.host, &open);
-                    change.note(format!("ended {ended} of {} open connections of who lost access", open.len()));
-                }
-                Ok(change.applied(applied))
-            }
+            return Ok(change.applied(applied));
+        };
+        let (id, token) = (applied.id.clone(), applied.token.clone().unwrap_or_default());
+        let mut change = change.applied(applied);
+        if cx.host.is_terminal(Stream::In) && cx.host.is_terminal(Stream::Err) {
+            let came = countdown::wait(cx, &state, (&id, &token), loaded_at, seconds)?;
+            change = change.waited(came);
         }
+        Ok(change)
     }
 }
 

@@ -104,7 +104,7 @@ impl Ran {
         !self.success() && words.iter().any(|w| said.contains(w))
     }
 
-    /// Whether it failed because the kernel does not have what the tool is for, as the firewall tools say it.
+    /// Whether it failed because what the tool is for is not there, or not its own, as the firewall tools say it.
     pub fn unsupported(&self) -> bool {
         let said = String::from_utf8_lossy(&self.stderr);
         let words = [
@@ -113,6 +113,8 @@ impl Ran {
             "Protocol not supported",
             "Operation not supported",
             "Cannot open session to kernel",
+            // `iptables-nft-save` of rules that nft wrote and iptables has no words for; nft's listing has them.
+            "Parsing nftables rule failed",
         ];
         !self.success() && !self.denied() && words.iter().any(|w| said.contains(w))
     }

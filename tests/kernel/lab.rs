@@ -45,7 +45,7 @@ pub(crate) fn inside_with(test: &str, variables: &[(&str, &str)], body: impl FnO
     let output = Command::new("unshare")
         .args(if privileged() { &["--net"][..] } else { &["--user", "--map-root-user", "--net"] })
         .arg(exe)
-        .args(["--exact", test, "--nocapture", "--test-threads", "1"])
+        .args(["--exact", test, "--nocapture", "--include-ignored", "--test-threads", "1"])
         .env(INSIDE, test)
         // Legacy iptables locks a file that only root may write.
         .env("XTABLES_LOCKFILE", &locks)
@@ -69,6 +69,15 @@ pub(crate) fn inside_with(test: &str, variables: &[(&str, &str)], body: impl FnO
         text[1]
     );
     assert!(text[0].contains("1 passed"), "the child ran another test than {test}:\n{}", text[0]);
+    show(&text[0]);
+}
+
+/// Shows what the child has to say to people: the lines that start with `| `.
+#[allow(clippy::print_stdout)] // with `--nocapture`
+fn show(text: &str) {
+    for line in text.lines().filter_map(|l| l.strip_prefix("| ")) {
+        println!("{line}");
+    }
 }
 
 /// Whether this is root, who needs no user namespace. In one, the kernel takes only small batches of rules
@@ -269,6 +278,11 @@ impl Lab {
     /// The number of the client's end of an interface.
     pub(crate) fn number(&self, interface: &str) -> usize {
         self.interfaces.iter().position(|i| i == interface).expect("the lab has this interface")
+    }
+
+    /// The interfaces towards the clients.
+    pub(crate) fn interfaces(&self) -> &[String] {
+        &self.interfaces
     }
 
     /// Loads a ruleset for nft on the host.

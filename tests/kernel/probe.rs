@@ -55,14 +55,11 @@ pub(crate) enum Fate {
     Dropped,
 }
 
-/// The base chains that see probes before and behind all rules, on the host: in both families, before and after every
-/// priority that others use. What is forwarded is noted under the port that it was sent to.
+/// The base chains that see probes behind all rules, on the host: after every priority that others use. What is forwarded is noted under the port that it was sent to.
 const HOST_CHAINS: &str = "
 table inet probe {
 	set passed4 { type ipv4_addr . inet_service . inet_service; size 2000000; flags dynamic; }
 	set passed6 { type ipv6_addr . inet_service . inet_service; size 2000000; flags dynamic; }
-	counter arrived { }
-	chain before { type filter hook prerouting priority -450; policy accept; tcp sport 20000-29999 counter name arrived; }
 	chain note {
 		meta l4proto tcp ct original proto-dst 0-65535 add @passed4 { ip saddr . ct original proto-dst . th sport } drop
 		meta l4proto tcp ct original proto-dst 0-65535 add @passed6 { ip6 saddr . ct original proto-dst . th sport } drop
@@ -74,6 +71,21 @@ table inet probe {
 	chain forward { type filter hook forward priority 500; policy accept; tcp sport 20000-29999 goto note; }
 }
 ";
+
+/// The chain that counts probes before all rules, as they come from the devices.
+fn arrivals(interfaces: &[String]) -> String {
+    let devices = interfaces.join(", ");
+    format!(
+        "table netdev probe {{
+	counter arrived {{ }}
+	chain before {{
+		type filter hook ingress devices = {{ {devices} }} priority -900; policy accept;
+		tcp sport 20000-29999 counter name arrived
+	}}
+}}
+"
+    )
+}
 
 /// What the clients see: resets come back to a probe's port; nothing that does is answered.
 const CLIENT_CHAINS: &str = "
@@ -104,7 +116,10 @@ impl<'l> Gun<'l> {
 
     /// Sends all probes and waits until each has been decided.
     pub(crate) fn fire(&mut self, probes: &[Probe]) -> Vec<Fate> {
-        self.lab.nft(&format!("table inet probe\ndelete table inet probe\n{HOST_CHAINS}"));
+        let arrivals = arrivals(self.lab.interfaces());
+        self.lab.nft(&format!(
+            "table inet probe\ndelete table inet probe\ntable netdev probe\ndelete table netdev probe\n{arrivals}{HOST_CHAINS}"
+        ));
         let client = format!("table inet probe\ndelete table inet probe\n{CLIENT_CHAINS}");
         self.lab.clients.run("nft", &["-f", "-"], &client);
         let mut used: BTreeMap<(IpAddr, u16), u16> = BTreeMap::new();
@@ -133,7 +148,7 @@ impl<'l> Gun<'l> {
                 }
             });
         });
-        let arrived = self.lab.host.run("nft", &["list", "counter", "inet", "probe", "arrived"], "");
+        let arrived = self.lab.host.run("nft", &["list", "counter", "netdev", "probe", "arrived"], "");
         let count = format!("packets {} ", probes.len());
         assert!(arrived.contains(&count), "of {} probes not all have arrived: {arrived}", probes.len());
         let (host, clients) = (&self.lab.host, &self.lab.clients);

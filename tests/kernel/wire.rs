@@ -5,28 +5,37 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::lab::{HOST4, Lab, Namespace};
 
 /// The longest that anything may take that is expected to happen.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A datagram by which the order of packets is known: it goes the way of all packets of one interface, so when it has
-/// arrived, everything that was sent before it has been decided.
+/// A datagram by which the order of packets is known: it goes the way of all packets of one interface, so when the host has
+/// it, everything that was sent before it has been decided. It is seen as it comes from the device, before any rule.
 pub(crate) struct Marker {
     from: UdpSocket,
-    to: UdpSocket,
+    to: Socket,
     count: u64,
 }
+
+/// The port that markers go to, on which nobody listens.
+const MARKERS: u16 = 9;
+
+/// The frames that a packet socket sees, as it wants to be told (`ETH_P_IP`, in the order of the network).
+const ALL_IPV4: i32 = 0x0800u16.to_be() as i32;
 
 impl Marker {
     /// A marker from the clients to the host.
     pub(crate) fn new(lab: &Lab) -> Self {
-        let to = lab.host.enter(|| UdpSocket::bind((HOST4, 0))).expect("the host has its address");
+        let to = lab.host.enter(|| Socket::new(Domain::PACKET, Type::DGRAM, Some(Protocol::from(ALL_IPV4))));
+        let to = to.expect("root may look at packets");
         to.set_read_timeout(Some(PATIENCE)).expect("a timeout is no zero");
+        // Room for a whole batch of probes, which it sees as well.
+        to.set_recv_buffer_size(1 << 20).expect("a buffer may be as large as the system lets it");
         let from = lab.clients.enter(|| UdpSocket::bind("192.0.2.2:0")).expect("the clients have their address");
-        from.connect(to.local_addr().expect("it is bound")).expect("the clients have a route");
+        from.connect((HOST4, MARKERS)).expect("the clients have a route");
         Self { from, to, count: 0 }
     }
 
@@ -34,10 +43,15 @@ impl Marker {
     pub(crate) fn pass(&mut self) {
         self.count += 1;
         let number = self.count.to_be_bytes();
-        self.from.send(&number).expect("the marker can be sent");
-        let mut got = [0; 8];
-        while got != number {
-            self.to.recv(&mut got).expect("the marker arrives within ten seconds");
+        // That nobody listens comes back for the marker before, and is no failure of this one.
+        while self.from.send(&number).is_err() {}
+        let mut packet = [0; 2048];
+        loop {
+            let len = (&self.to).read(&mut packet).expect("the marker arrives within ten seconds");
+            // The header (without options), the ports, and the number at the end.
+            if len == 36 && packet[9] == 17 && packet[22..24] == MARKERS.to_be_bytes() && packet[28..36] == number {
+                return;
+            }
         }
     }
 }

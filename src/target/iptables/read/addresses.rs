@@ -43,7 +43,40 @@ fn masked<A: crate::net::Addr>(address: A, mask: A) -> Option<Span<A>> {
 pub(super) fn set(text: &str) -> Option<AddrSet> {
     match network(text) {
         Some(one) => Some(one.into()),
-        None => text.split(',').map(network).collect(),
+        None => text.split(',').try_fold(AddrSet::new(), |all, part| {
+            let set = network(part).map(AddrSet::from).or_else(|| holed(part))?;
+            Some(all.union(&set))
+        }),
+    }
+}
+
+/// The most bits that a mask with holes may leave open above its tail: each doubles the number of networks.
+const HOLES: u32 = 12;
+
+/// The networks of an IPv4 mask with holes: `10.0.0.1/255.0.0.255` are 65536 single addresses, which is too many.
+fn holed(text: &str) -> Option<AddrSet> {
+    let (address, mask) = text.split_once('/')?;
+    let (Network::V4(address), Network::V4(mask)) =
+        (parse_address(address.as_bytes()).ok()?, parse_address(mask.as_bytes()).ok()?)
+    else {
+        return None;
+    };
+    let (address, mask) = (address.first & mask.first, mask.first);
+    let tail = mask.trailing_zeros();
+    let open = !mask & u32::MAX.checked_shl(tail).unwrap_or(0);
+    if open.count_ones() > HOLES {
+        return None;
+    }
+    let mut spans = Vec::with_capacity(1 << open.count_ones());
+    // Counts through the open bits: subtracting them wraps to the next of their combinations.
+    let mut bits = 0u32;
+    loop {
+        let first = address | bits;
+        spans.push(Span::new(first, first | ((1u64 << tail) - 1) as u32));
+        bits = bits.wrapping_sub(open) & open;
+        if bits == 0 {
+            return Some(AddrSet { v4: Ranges::from_spans(spans), v6: Ranges::new() });
+        }
     }
 }
 
@@ -103,7 +136,9 @@ mod tests {
         assert_eq!(of("10.1.2.3/8,192.0.2.1").as_deref(), Some("10.0.0.0/8, 192.0.2.1"));
         assert_eq!(of("2001:DB8::1/48").as_deref(), Some("2001:db8::/48"));
         assert_eq!(of("::/ffff::").as_deref(), Some("::/16"));
-        assert_eq!(of("10.0.0.0/255.0.255.0"), None, "a mask with holes");
+        assert_eq!(set("10.0.0.7/255.0.255.0").unwrap().v4.spans().len(), 256, "a mask with holes");
+        assert_eq!(of("10.0.1.7/255.255.254.255").as_deref(), Some("10.0.0.7, 10.0.1.7"));
+        assert_eq!(of("10.0.0.0/255.0.0.255"), None, "too many networks");
         assert_eq!(of("010.0.0.1"), None);
         assert_eq!(of("mail.example.org"), None);
         assert_eq!(of("10.0.0.0/33"), None);

@@ -153,7 +153,10 @@ impl<'a> Tests<'a> {
             "limit" => self.push(log_limit(), false),
             "hashlimit" => self.meter.used = true,
             "connlimit" => self.count.used = true,
-            "udp" | "udplite" | "sctp" | "dccp" | "icmp" | "icmp6" | "ah" | "esp" => self.push(Match::Never, false),
+            // Other protocols, and headers of IPv6 that a packet of an ordinary connection does not have: without one no test
+            // of it is true.
+            "udp" | "udplite" | "sctp" | "dccp" | "icmp" | "icmp6" | "ah" | "esp" | "rt" | "frag" | "hbh" | "dst"
+            | "mh" => self.push(Match::Never, false),
             name => self.unknown(format!("what `-m {}` tests is not modelled", printable(name))),
         }
     }

@@ -80,7 +80,10 @@ impl<'d> Lowering<'_, 'd> {
             self.out.remarks.push(format!("the priority of the chain {name} is not known; it is taken as 0"));
             0
         });
-        let chain = if base.devices.is_empty() { id } else { self.only_from(&base.devices, name, id, chain) };
+        let chain = match (hook, base.devices.is_empty()) {
+            (Hook::Ingress, _) | (_, false) => self.only_from(&base.devices, name, id, chain),
+            (_, true) => id,
+        };
         self.out.stages.push(Stage {
             name: name.to_owned(),
             hook,
@@ -106,7 +109,12 @@ impl<'d> Lowering<'_, 'd> {
             handle: None,
             text: format!("device {}", devices.join(", ")),
         });
-        let from = Match::Interface(devices.iter().map(Pattern::name).collect());
+        // The JSON of nft 1.0.6 leaves the devices out.
+        let from = if devices.is_empty() {
+            Match::Unknown("the listing does not say which device the chain is for".to_owned())
+        } else {
+            Match::Interface(devices.iter().map(Pattern::name).collect())
+        };
         for (test, then) in [(from.clone().negate(), Then::Accept), (from, Then::Jump(id))] {
             self.out.push(entry, Rule { matches: vec![test], log: None, then, origin });
         }
@@ -217,6 +225,9 @@ impl<'d> Lowering<'_, 'd> {
         }
         if log.is_some() {
             self.push(chain, &matches, log, Then::Continue, origin);
+        } else if !self.ours {
+            // It decides nothing, but it is a rule: tables of iptables are held against its own listing rule by rule.
+            self.push(chain, &[Match::Never], None, Then::Continue, origin);
         }
     }
 

@@ -10,7 +10,7 @@ use super::guard;
 use super::live::patience;
 use super::plan::side;
 use super::state::{Closure, Confirmed, Entry, Held, Pending, Seen, Side, Stage, State};
-use super::{ChangeError, Effect, Goal, Plan};
+use super::{ChangeError, Effect, Goal, Live, Plan};
 
 /// What is to be done beside the goal itself.
 #[derive(Clone, Debug)]
@@ -225,10 +225,33 @@ fn way_back(host: &dyn Host, plan: &Plan, goal: &Goal<'_>) -> Result<Option<Stri
     Ok(snapshot)
 }
 
+/// How often what does not read as it should is looked at again, and how long after each look.
+const LOOKS: u32 = 10;
+const BETWEEN: Duration = Duration::from_millis(200);
+
+/// Looks at what is loaded of ours until it is as it should be. A listing that is taken while the kernel makes a large hash
+/// set larger can miss elements or have them twice, so one look that says otherwise is not the last word.
+fn seen(
+    host: &dyn Host,
+    target: &'static dyn Target,
+    is_right: impl Fn(&Side) -> bool,
+) -> Result<Option<Live>, ChangeError> {
+    for look in 1..=LOOKS {
+        let (live, found) = side(host, target)?;
+        if is_right(&found) {
+            return Ok(Some(live));
+        }
+        if look < LOOKS {
+            host.sleep(BETWEEN);
+        }
+    }
+    Ok(None)
+}
+
 /// Holds what is loaded against what it was to be; the generation number of what was seen.
 fn read_back(host: &dyn Host, target: &'static dyn Target, wanted: &Side) -> Result<Option<u32>, ChangeError> {
-    let (live, found) = side(host, target)?;
-    if found == *wanted { Ok(live.generation) } else { Err(ChangeError::NotAsRendered) }
+    let live = seen(host, target, |found| found == wanted)?.ok_or(ChangeError::NotAsRendered)?;
+    Ok(live.generation)
 }
 
 /// Puts back what was loaded before an entry, and says how that went.
@@ -278,8 +301,8 @@ fn put_back(held: &Held<'_>, target: &'static dyn Target, entry: &Entry) -> Resu
     let wanted = before.as_deref().map_or(Wanted::Absent, Wanted::Snapshot);
     let loading = target.loading(&live.listing, wanted, &crate::policy::TargetSettings::default())?;
     held.lock.shared(|| loading.load.iter().try_for_each(|step| run(host, step)))?;
-    let (_, found) = side(host, target)?;
-    if found.print == entry.before.print { Ok(true) } else { Err(ChangeError::NotAsBefore) }
+    seen(host, target, |found| found.print == entry.before.print)?.ok_or(ChangeError::NotAsBefore)?;
+    Ok(true)
 }
 
 fn run(host: &dyn Host, step: &Step) -> Result<(), ChangeError> {

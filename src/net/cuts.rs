@@ -109,32 +109,36 @@ impl<A: Addr, C: Class> Cuts<A, C> {
     /// does.
     pub fn of_first<'s>(sets: impl Iterator<Item = (&'s Ranges<A>, C)>, none: C) -> Self {
         let sets: Vec<(&Ranges<A>, C)> = sets.filter(|(set, _)| !set.is_empty()).collect();
-        let (mut classes, mut numbers) = (Vec::new(), HashMap::new());
         let total = sets.iter().map(|(set, _)| set.spans().len()).sum();
-        let mut spans: Vec<(Span<A>, u32)> = Vec::with_capacity(total);
-        for (set, class) in &sets {
-            let number = colour(&mut classes, &mut numbers, *class);
-            spans.extend(set.spans().iter().map(|s| (*s, number)));
+        // The first address of each span and where it stands: small to move, in sorted runs that a stable sort merges.
+        let mut order: Vec<(A, u32, u32)> = Vec::with_capacity(total);
+        for (number, (set, _)) in (0u32..).zip(&sets) {
+            order.extend((0u32..).zip(set.spans()).map(|(at, span)| (span.first, number, at)));
         }
-        // Sorted runs behind each other, which a stable sort merges.
-        spans.sort_by_key(|(s, _)| s.first);
-        if spans.windows(2).any(|w| w[0].0.last >= w[1].0.first) {
+        order.sort_by_key(|(first, ..)| *first);
+        let span = |(_, number, at): &(A, u32, u32)| sets[*number as usize].0.spans()[*at as usize];
+        if order.windows(2).any(|w| span(&w[0]).last >= w[1].0) {
             // Sets that overlap are laid over each other, the last one first.
             return sets.iter().rev().fold(Self::uniform(none), |below, (set, class)| below.overlay(set, *class));
         }
-        let mut map = Map::with_capacity(2 * spans.len() + 1);
+        let (mut classes, mut numbers) = (Vec::new(), HashMap::new());
+        let colours: Vec<u32> = sets.iter().map(|(_, class)| colour(&mut classes, &mut numbers, *class)).collect();
+        let mut map = Map::with_capacity(2 * order.len() + 1);
         let mut next = Some(A::MIN);
-        for (span, number) in &spans {
+        let mut outside = None;
+        let mut none = |classes: &mut Vec<C>| *outside.get_or_insert_with(|| colour(classes, &mut numbers, none));
+        for entry in &order {
+            let span = span(entry);
             if let Some(n) = next
                 && n < span.first
             {
-                map.push(n, colour(&mut classes, &mut numbers, none));
+                map.push(n, none(&mut classes));
             }
-            map.push(span.first, *number);
+            map.push(span.first, colours[entry.1 as usize]);
             next = span.last.next();
         }
         if let Some(n) = next {
-            map.push(n, colour(&mut classes, &mut numbers, none));
+            map.push(n, none(&mut classes));
         }
         Self { map: Arc::new(map), classes }
     }
@@ -245,10 +249,10 @@ impl<A: Addr, C: Class> Cuts<A, C> {
             return Cuts { map: Arc::clone(&self.map), classes };
         }
         let (mut classes, mut numbers) = (Vec::new(), HashMap::new());
-        let mut memo = Memo::default();
+        let mut pairs = Pairs::new(self.classes.len(), other.classes.len());
         let mut map = Map::with_capacity(self.len() + other.len());
         self.walk(other, |start, x, y| {
-            let joined = memo.get((x, y), || colour(&mut classes, &mut numbers, f(self.class(x), other.class(y))));
+            let joined = pairs.get(x, y, || colour(&mut classes, &mut numbers, f(self.class(x), other.class(y))));
             map.push(start, joined);
         });
         Cuts { map: Arc::new(map), classes }
@@ -282,10 +286,13 @@ impl<A: Addr, C: Class> Cuts<A, C> {
 
     /// Which colours of two partitions meet anywhere.
     pub fn meeting<D: Class>(&self, other: &Cuts<A, D>) -> Meeting<A> {
-        let mut seen = Memo::default();
+        let mut seen = Pairs::new(self.classes.len(), other.classes.len());
         let mut pairs = Vec::new();
         self.walk(other, |_, x, y| {
-            seen.get((x, y), || pairs.push((x, y)));
+            seen.get(x, y, || {
+                pairs.push((x, y));
+                0
+            });
         });
         Meeting { left: Arc::clone(&self.map), right: Arc::clone(&other.map), pairs }
     }
@@ -307,6 +314,39 @@ impl<A: Addr, C: Class> PartialEq for Cuts<A, C> {
 }
 
 impl<A: Addr, C: Class> Eq for Cuts<A, C> {}
+
+/// A number for each pair of colours, worked out when the pair is first met.
+enum Pairs {
+    /// Few colours: a table.
+    Table { width: usize, numbers: Vec<u32> },
+    /// Many colours, of which few pairs meet.
+    Memo(Box<Memo<(u32, u32), u32>>),
+}
+
+/// No number yet.
+const UNMET: u32 = u32::MAX;
+
+impl Pairs {
+    fn new(left: usize, right: usize) -> Self {
+        match left.checked_mul(right) {
+            Some(size) if size <= 1 << 16 => Self::Table { width: right, numbers: vec![UNMET; size] },
+            _ => Self::Memo(Box::default()),
+        }
+    }
+
+    fn get(&mut self, x: u32, y: u32, make: impl FnOnce() -> u32) -> u32 {
+        match self {
+            Self::Table { width, numbers } => {
+                let number = &mut numbers[x as usize * *width + y as usize];
+                if *number == UNMET {
+                    *number = make();
+                }
+                *number
+            }
+            Self::Memo(memo) => memo.get((x, y), make),
+        }
+    }
+}
 
 /// Which colours of two maps meet: what a comparison of partitions on the same maps, whatever their classes, has to look at.
 #[derive(Debug)]

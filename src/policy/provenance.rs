@@ -1,6 +1,7 @@
 //! Where an address comes from: entry, file and line, asked when somebody wants to know.
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use crate::access::Pattern;
 use crate::net::{Addr, AddrSet, Network, Ranges, Span};
@@ -66,13 +67,14 @@ pub struct Provenance {
 #[derive(Clone, Debug)]
 struct Index<A> {
     lines: Vec<Line<A>>,
-    /// For each line the nearest one before it whose last address is higher, plus one; 0: none.
-    beyond: Vec<u32>,
+    /// For each line the nearest one before it whose last address is higher, plus one; 0: none. Worked out by the first
+    /// look-up: most runs have none.
+    beyond: OnceLock<Vec<u32>>,
 }
 
 impl<A> Default for Index<A> {
     fn default() -> Self {
-        Self { lines: Vec::new(), beyond: Vec::new() }
+        Self { lines: Vec::new(), beyond: OnceLock::new() }
     }
 }
 
@@ -134,15 +136,21 @@ impl<A: Addr> Index<A> {
     fn new(mut lines: Vec<Line<A>>) -> Self {
         // Stable, because that merges the sorted runs which the places come in.
         lines.sort_by_key(order);
-        let mut beyond = Vec::with_capacity(lines.len());
-        for (i, line) in lines.iter().enumerate() {
-            let mut before = i as u32;
-            while before > 0 && lines[before as usize - 1].span.last <= line.span.last {
-                before = beyond[before as usize - 1];
+        Self { lines, beyond: OnceLock::new() }
+    }
+
+    fn beyond(&self) -> &[u32] {
+        self.beyond.get_or_init(|| {
+            let mut beyond: Vec<u32> = Vec::with_capacity(self.lines.len());
+            for (i, line) in self.lines.iter().enumerate() {
+                let mut before = i as u32;
+                while before > 0 && self.lines[before as usize - 1].span.last <= line.span.last {
+                    before = beyond[before as usize - 1];
+                }
+                beyond.push(before);
             }
-            beyond.push(before);
-        }
-        Self { lines, beyond }
+            beyond
+        })
     }
 
     /// The lines that hold an address, in no order that matters.
@@ -155,7 +163,7 @@ impl<A: Addr> Index<A> {
                 found.push(line);
                 at - 1
             } else {
-                self.beyond[at - 1] as usize
+                self.beyond()[at - 1] as usize
             };
         }
         found

@@ -58,22 +58,21 @@ impl<A: Addr> Map<A> {
 #[derive(Debug)]
 pub struct Builder<A, C> {
     map: Map<A>,
-    classes: Vec<C>,
-    numbers: HashMap<C, u32>,
+    palette: Palette<C>,
 }
 
 impl<A: Addr, C: Class> Builder<A, C> {
     /// A partition of about so many pieces.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { map: Map::with_capacity(capacity), classes: Vec::new(), numbers: HashMap::new() }
+        Self { map: Map::with_capacity(capacity), palette: Palette::default() }
     }
 
     /// Appends a piece that starts above the one before; the first one starts at the lowest address.
     pub fn push(&mut self, start: A, class: C) {
         // Pieces mostly take turns between two classes.
         let last = self.map.colours.len().saturating_sub(2);
-        let recent = self.map.colours[last..].iter().find(|c| self.classes[**c as usize] == class).copied();
-        let colour = recent.unwrap_or_else(|| colour(&mut self.classes, &mut self.numbers, class));
+        let recent = self.map.colours[last..].iter().find(|c| self.palette.classes[**c as usize] == class).copied();
+        let colour = recent.unwrap_or_else(|| self.palette.colour(class));
         self.map.push(start, colour);
     }
 
@@ -82,16 +81,31 @@ impl<A: Addr, C: Class> Builder<A, C> {
         if self.map.starts.is_empty() {
             return Cuts::uniform(otherwise);
         }
-        Cuts { map: Arc::new(self.map), classes: self.classes }
+        Cuts { map: Arc::new(self.map), classes: self.palette.classes }
     }
 }
 
-/// The colour of a class, a new one if it has none.
-fn colour<C: Class>(classes: &mut Vec<C>, numbers: &mut HashMap<C, u32>, class: C) -> u32 {
-    *numbers.entry(class).or_insert_with(|| {
-        classes.push(class);
-        (classes.len() - 1) as u32
-    })
+/// Classes by their colours, and colours by their classes.
+#[derive(Debug)]
+struct Palette<C> {
+    classes: Vec<C>,
+    colours: HashMap<C, u32>,
+}
+
+impl<C> Default for Palette<C> {
+    fn default() -> Self {
+        Self { classes: Vec::new(), colours: HashMap::new() }
+    }
+}
+
+impl<C: Class> Palette<C> {
+    /// The colour of a class, a new one if it has none.
+    fn colour(&mut self, class: C) -> u32 {
+        *self.colours.entry(class).or_insert_with(|| {
+            self.classes.push(class);
+            (self.classes.len() - 1) as u32
+        })
+    }
 }
 
 impl<A: Addr, C: Class> Cuts<A, C> {
@@ -102,13 +116,18 @@ impl<A: Addr, C: Class> Cuts<A, C> {
 
     /// The space in two classes: `inside` for the addresses of the set, `outside` for the others.
     pub fn of_set(set: &Ranges<A>, inside: C, outside: C) -> Self {
-        Self::of_first(std::iter::once((set, inside)), outside)
+        let mut palette = Palette::default();
+        let inside = palette.colour(inside);
+        Self::of_spans(set.spans().len(), set.spans().iter().map(|s| (*s, inside)), palette, outside)
     }
 
     /// The space in the classes of sets: each address has that of the first set that holds it, and the last one where none
     /// does.
     pub fn of_first<'s>(sets: impl Iterator<Item = (&'s Ranges<A>, C)>, none: C) -> Self {
         let sets: Vec<(&Ranges<A>, C)> = sets.filter(|(set, _)| !set.is_empty()).collect();
+        if let [(set, class)] = sets[..] {
+            return Self::of_set(set, class, none);
+        }
         let total = sets.iter().map(|(set, _)| set.spans().len()).sum();
         // The first address of each span and where it stands: small to move, in sorted runs that a stable sort merges.
         let mut order: Vec<(A, u32, u32)> = Vec::with_capacity(total);
@@ -121,26 +140,38 @@ impl<A: Addr, C: Class> Cuts<A, C> {
             // Sets that overlap are laid over each other, the last one first.
             return sets.iter().rev().fold(Self::uniform(none), |below, (set, class)| below.overlay(set, *class));
         }
-        let (mut classes, mut numbers) = (Vec::new(), HashMap::new());
-        let colours: Vec<u32> = sets.iter().map(|(_, class)| colour(&mut classes, &mut numbers, *class)).collect();
-        let mut map = Map::with_capacity(2 * order.len() + 1);
+        let mut palette = Palette::default();
+        let colours: Vec<u32> = sets.iter().map(|(_, class)| palette.colour(*class)).collect();
+        Self::of_spans(total, order.iter().map(|entry| (span(entry), colours[entry.1 as usize])), palette, none)
+    }
+
+    /// The space in the colours of disjoint spans, in order, and in one class for all between them. Every colour of the
+    /// palette is that of a span, unless there is none.
+    fn of_spans(
+        count: usize,
+        spans: impl Iterator<Item = (Span<A>, u32)>,
+        mut palette: Palette<C>,
+        between: C,
+    ) -> Self {
+        let mut map = Map::with_capacity(2 * count + 1);
         let mut next = Some(A::MIN);
-        let mut outside = None;
-        let mut none = |classes: &mut Vec<C>| *outside.get_or_insert_with(|| colour(classes, &mut numbers, none));
-        for entry in &order {
-            let span = span(entry);
+        let mut other = None;
+        for (span, colour) in spans {
             if let Some(n) = next
                 && n < span.first
             {
-                map.push(n, none(&mut classes));
+                map.push(n, *other.get_or_insert_with(|| palette.colour(between)));
             }
-            map.push(span.first, colours[entry.1 as usize]);
+            map.push(span.first, colour);
             next = span.last.next();
         }
-        if let Some(n) = next {
-            map.push(n, none(&mut classes));
+        if map.starts.is_empty() {
+            return Self::uniform(between);
         }
-        Self { map: Arc::new(map), classes }
+        if let Some(n) = next {
+            map.push(n, other.unwrap_or_else(|| palette.colour(between)));
+        }
+        Self { map: Arc::new(map), classes: palette.classes }
     }
 
     /// The number of pieces, those counted apart that only became alike by a change of classes.
@@ -248,14 +279,14 @@ impl<A: Addr, C: Class> Cuts<A, C> {
             let classes = self.classes.iter().zip(&other.classes).map(|(c, d)| f(*c, *d)).collect();
             return Cuts { map: Arc::clone(&self.map), classes };
         }
-        let (mut classes, mut numbers) = (Vec::new(), HashMap::new());
+        let mut palette = Palette::default();
         let mut pairs = Pairs::new(self.classes.len(), other.classes.len());
         let mut map = Map::with_capacity(self.len() + other.len());
         self.walk(other, |start, x, y| {
-            let joined = pairs.get(x, y, || colour(&mut classes, &mut numbers, f(self.class(x), other.class(y))));
+            let joined = pairs.get(x, y, || palette.colour(f(self.class(x), other.class(y))));
             map.push(start, joined);
         });
-        Cuts { map: Arc::new(map), classes }
+        Cuts { map: Arc::new(map), classes: palette.classes }
     }
 
     /// The start of each piece of two partitions laid over each other, with the colours that it has in both.

@@ -110,18 +110,20 @@ impl Addr for u32 {
         IpAddr::V4(Ipv4Addr::from(self))
     }
     fn write(self, out: &mut String) {
+        let mut text = Text::<15>::new();
         for (i, octet) in self.to_be_bytes().into_iter().enumerate() {
             if i > 0 {
-                out.push('.');
+                text.push(b'.');
             }
             if octet >= 100 {
-                out.push(char::from(b'0' + octet / 100));
+                text.push(b'0' + octet / 100);
             }
             if octet >= 10 {
-                out.push(char::from(b'0' + octet / 10 % 10));
+                text.push(b'0' + octet / 10 % 10);
             }
-            out.push(char::from(b'0' + octet % 10));
+            text.push(b'0' + octet % 10);
         }
+        out.push_str(text.as_str());
     }
     fn of(set: &AddrSet) -> &Ranges<Self> {
         &set.v4
@@ -176,6 +178,7 @@ impl Addr for u128 {
             Addr::write(self as u32, out);
             return;
         }
+        let mut text = Text::<39>::new();
         let groups: [u16; 8] = std::array::from_fn(|i| (self >> (112 - 16 * i)) as u16);
         // The longest run of zero groups, the first of several, if it is longer than one (RFC 5952 section 4.2).
         let (mut gap, mut gap_len, mut i) = (8, 1, 0);
@@ -189,26 +192,50 @@ impl Addr for u128 {
         let mut i = 0;
         while i < 8 {
             if i == gap {
-                out.push_str("::");
+                text.push(b':');
+                text.push(b':');
                 i += gap_len;
                 continue;
             }
             if i > 0 && i != gap + gap_len {
-                out.push(':');
+                text.push(b':');
             }
             let group = groups[i];
             let digits = (16 - group.leading_zeros()).div_ceil(4).max(1);
             for d in (0..digits).rev() {
-                out.push(char::from(HEX[usize::from(group >> (4 * d) & 15)]));
+                text.push(HEX[usize::from(group >> (4 * d) & 15)]);
             }
             i += 1;
         }
+        out.push_str(text.as_str());
     }
     fn of(set: &AddrSet) -> &Ranges<Self> {
         &set.v6
     }
     fn of_mut(set: &mut AddrSet) -> &mut Ranges<Self> {
         &mut set.v6
+    }
+}
+
+/// The text of one address while it is made: one push to the output costs less than one for each digit.
+struct Text<const MOST: usize> {
+    bytes: [u8; MOST],
+    len: usize,
+}
+
+impl<const MOST: usize> Text<MOST> {
+    fn new() -> Self {
+        Self { bytes: [0; MOST], len: 0 }
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    fn as_str(&self) -> &str {
+        // Only ASCII is pushed.
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
     }
 }
 

@@ -202,8 +202,13 @@ impl<A: Addr, C: Class> Cuts<A, C> {
         self.class(self.map.colours[self.piece(a)])
     }
 
+    /// The pieces of one class, in order.
+    pub fn spans(&self, class: C) -> impl Iterator<Item = Span<A>> + Clone + '_ {
+        self.iter().filter(move |cut| cut.class == class).map(|cut| cut.span)
+    }
+
     /// The pieces, in order; neighbours have different classes.
-    pub fn iter(&self) -> impl Iterator<Item = Cut<A, C>> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = Cut<A, C>> + Clone + '_ {
         let Map { starts, colours } = &*self.map;
         let mut at = 0;
         std::iter::from_fn(move || {

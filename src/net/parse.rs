@@ -120,6 +120,9 @@ pub fn parse_address(text: &[u8]) -> Result<Network, ParseError> {
 /// Everything that is not exactly one of these, each with its reason.
 pub fn parse_network(text: &[u8]) -> Result<Network, ParseError> {
     // Fast ways first: a list has a million of these.
+    if memchr::memchr2(b'/', b'-', text).is_none() {
+        return parse_address(text);
+    }
     if let Some(slash) = memchr::memchr(b'/', text) {
         let (addr, len) = (&text[..slash], &text[slash + 1..]);
         return match parse_address(addr)? {

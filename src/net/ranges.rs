@@ -30,16 +30,14 @@ impl<A: Addr> Span<A> {
     }
 
     /// The fewest prefixes that cover exactly this span, in order.
-    pub fn prefixes(self) -> impl Iterator<Item = Prefix<A>> {
+    pub fn prefixes(self) -> impl Iterator<Item = Prefix<A>> + Clone {
         let mut next = Some(self.first);
         std::iter::from_fn(move || {
             let addr = next?;
-            // The largest aligned block that starts here and does not reach past the end.
-            let mut len = A::BITS - addr.trailing_zeros().min(A::BITS);
-            while (Prefix { addr, len }).last() > self.last {
-                len += 1;
-            }
-            let prefix = Prefix { addr, len };
+            // The largest aligned block that starts here and does not reach past the end: 2^fits is at most what is left.
+            let left = A::distance(addr, self.last);
+            let fits = left.checked_add(1).map_or(u128::BITS, u128::ilog2) as u8;
+            let prefix = Prefix { addr, len: A::BITS - addr.trailing_zeros().min(fits) };
             next = prefix.last().next().filter(|a| *a <= self.last);
             Some(prefix)
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
-use tera::{Context, Value};
+use tera::Value;
 
 use crate::access::{Pattern, Refuse};
 use crate::net::{Addr, Cuts, Family};
@@ -40,11 +40,7 @@ pub(super) fn files(job: &Job<'_>) -> Result<Vec<File>, RenderError> {
     let content = if let Some(family) = job.family {
         (file_of(family).to_owned(), chains(job, family, &family_head(job, family))?)
     } else {
-        let mut context = Context::new();
-        for (name, value) in script_values(job)? {
-            context.insert_value(name, value);
-        }
-        (LOADER.to_owned(), SCRIPT.fill(&context)?)
+        (LOADER.to_owned(), SCRIPT.fill(script_values(job)?)?)
     };
     Ok(vec![File { name: content.0, content: content.1 }])
 }
@@ -117,15 +113,10 @@ fn comment(text: &str, out: &mut String) {
 
 /// The chains of one family as the input of `iptables-restore --noflush`, spelled as `iptables-save` prints them back.
 fn chains(job: &Job<'_>, family: Family, head: &str) -> Result<String, RenderError> {
-    let mut context = Context::new();
-    let values = match family {
+    CHAINS.fill(match family {
         Family::V4 => values::<u32>(job, head, |p| &p.v4)?,
         Family::V6 => values::<u128>(job, head, |p| &p.v6)?,
-    };
-    for (name, value) in values {
-        context.insert_value(name, value);
-    }
-    CHAINS.fill(&context)
+    })
 }
 
 fn values<A: Addr>(

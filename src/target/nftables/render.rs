@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tera::{Context, Value};
+use tera::Value;
 
 use crate::access::{Bucket, Pattern, Refuse};
 use crate::net::{AddrSet, Cuts};
@@ -21,11 +21,7 @@ const TEMPLATE: Template =
 
 /// The files of a policy: one, for `nft -f`.
 pub(super) fn files(job: &Job<'_>) -> Result<Vec<File>, RenderError> {
-    let mut context = Context::new();
-    for (name, value) in values(job) {
-        context.insert_value(name, value);
-    }
-    let content = TEMPLATE.fill(&context)?;
+    let content = TEMPLATE.fill(values(job))?;
     Ok(vec![File { name: FILE.to_owned(), content }])
 }
 
@@ -106,7 +102,7 @@ impl Table {
             tests.push(format!("meta nfproto {} ", A::NFPROTO).into());
             return;
         }
-        let sets = sets::of_networks("blocked", A::SADDR, &cuts.select(|c| c == Policy::BLOCKED));
+        let sets = sets::of_networks("blocked", A::SADDR, cuts.spans(Policy::BLOCKED));
         if let [one] = &sets[..] {
             tests.push(one.test.clone().into());
         } else if !sets.is_empty() {
@@ -142,7 +138,7 @@ impl Table {
                 rules.push(source_rule("", &to));
                 continue;
             }
-            let sets = sets::of_networks(&format!("{set}{name}"), A::SADDR, &cuts.select(|c| c == *id));
+            let sets = sets::of_networks(&format!("{set}{name}"), A::SADDR, cuts.spans(*id));
             rules.extend(sets.iter().map(|s| source_rule(&s.test, &to)));
             self.sets.extend(sets);
         }
@@ -157,8 +153,8 @@ impl Table {
     /// The tests of routed destinations.
     fn routed(&mut self, nets: &AddrSet) -> Vec<String> {
         // Interval sets whatever their size: one lookup for each forwarded packet, and only packets to guarded ports follow.
-        let v4 = (!nets.v4.is_empty()).then(|| sets::plain("routed", u32::DADDR, &nets.v4));
-        let v6 = (!nets.v6.is_empty()).then(|| sets::plain("routed", u128::DADDR, &nets.v6));
+        let v4 = (!nets.v4.is_empty()).then(|| sets::plain("routed", u32::DADDR, nets.v4.prefixes()));
+        let v6 = (!nets.v6.is_empty()).then(|| sets::plain("routed", u128::DADDR, nets.v6.prefixes()));
         let sets: Vec<NetworkSet> = v4.into_iter().chain(v6).collect();
         let tests = sets.iter().map(|s| s.test.trim_end().to_owned()).collect();
         self.sets.extend(sets);

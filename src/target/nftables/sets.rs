@@ -1,6 +1,6 @@
 //! The sets that hold networks: their shape, and their elements as one string each.
 
-use crate::net::{Addr, Prefix, Ranges};
+use crate::net::{Addr, Prefix, Span};
 
 /// How many prefixes a plain interval set holds at most. Above, one hash set for each prefix length loads in a third of the
 /// time, and an element is added without nft reading all others first; below, networks stay legible as they are.
@@ -56,15 +56,20 @@ pub(super) struct NetworkSet {
 }
 
 /// The sets that together hold some networks, with `field` as what is looked up in them (`ip saddr`).
-pub(super) fn of_networks<A: Words>(name: &str, field: &str, networks: &Ranges<A>) -> Vec<NetworkSet> {
+pub(super) fn of_networks<A: Words>(
+    name: &str,
+    field: &str,
+    networks: impl Iterator<Item = Span<A>> + Clone,
+) -> Vec<NetworkSet> {
+    let prefixes = networks.flat_map(Span::prefixes);
     let mut counts = [0usize; 129];
-    networks.prefixes().for_each(|p| counts[usize::from(p.len)] += 1);
+    prefixes.clone().for_each(|p| counts[usize::from(p.len)] += 1);
     let total: usize = counts.iter().sum();
     if total == 0 {
         return Vec::new();
     }
     if total <= PLAIN_AT_MOST {
-        return vec![plain(name, field, networks)];
+        return vec![plain(name, field, prefixes)];
     }
     // By length, not by how many networks have it: that order would move with every change of the list.
     let mut sets: Vec<Option<(NetworkSet, usize)>> = (0..=A::BITS)
@@ -73,7 +78,7 @@ pub(super) fn of_networks<A: Words>(name: &str, field: &str, networks: &Ranges<A
             (count > 0).then(|| (hashed::<A>(name, field, len, count), 0))
         })
         .collect();
-    for Prefix { addr, len } in networks.prefixes() {
+    for Prefix { addr, len } in prefixes {
         if let Some((set, written)) = &mut sets[usize::from(len)] {
             separate::<A>(&mut set.elements, *written);
             addr.write(&mut set.elements);
@@ -84,9 +89,9 @@ pub(super) fn of_networks<A: Words>(name: &str, field: &str, networks: &Ranges<A
 }
 
 /// One interval set, whatever its size.
-pub(super) fn plain<A: Words>(name: &str, field: &str, networks: &Ranges<A>) -> NetworkSet {
+pub(super) fn plain<A: Words>(name: &str, field: &str, prefixes: impl Iterator<Item = Prefix<A>>) -> NetworkSet {
     let mut elements = String::new();
-    for (i, prefix) in networks.prefixes().enumerate() {
+    for (i, prefix) in prefixes.enumerate() {
         separate::<A>(&mut elements, i);
         prefix.write(&mut elements);
     }
@@ -123,7 +128,7 @@ fn separate<A: Words>(out: &mut String, number: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::AddrSet;
+    use crate::net::{AddrSet, Ranges};
 
     fn v4(text: &[&str]) -> Ranges<u32> {
         text.iter().map(|t| t.parse::<AddrSet>().unwrap()).fold(AddrSet::new(), |a, b| a.union(&b)).v4
@@ -132,18 +137,18 @@ mod tests {
     #[test]
     fn few_networks_are_one_interval_set_laid_out_as_nft_does() {
         let nets = v4(&["1.1.1.1", "2.2.2.0/24", "3.0.0.0/8", "5.0.0.0/8", "7.0.0.0/8"]);
-        let sets = of_networks("trusted", u32::SADDR, &nets);
+        let sets = of_networks("trusted", u32::SADDR, nets.spans().iter().copied());
         assert_eq!(sets.len(), 1);
         assert_eq!(sets[0].test, "ip saddr @trusted_v4 ");
         assert_eq!(sets[0].elements, "1.1.1.1, 2.2.2.0/24,\n\t\t\t     3.0.0.0/8, 5.0.0.0/8,\n\t\t\t     7.0.0.0/8");
-        assert!(of_networks("trusted", u32::SADDR, &Ranges::<u32>::new()).is_empty());
+        assert!(of_networks("trusted", u32::SADDR, std::iter::empty::<Span<u32>>()).is_empty());
     }
 
     #[test]
     fn many_networks_are_one_set_for_each_length_in_order_of_length() {
         let singles = (0..1000u32).map(|i| Prefix::new(i << 12, 32));
         let nets: Ranges<u32> = singles.chain([Prefix::new(10 << 24, 28)]).collect();
-        let sets = of_networks("trusted", u32::SADDR, &nets);
+        let sets = of_networks("trusted", u32::SADDR, nets.spans().iter().copied());
         let tests: Vec<&str> = sets.iter().map(|s| s.test.as_str()).collect();
         assert_eq!(tests, ["ip saddr & 255.255.255.240 == @trusted_v4_28 ", "ip saddr @trusted_v4_32 "]);
         assert_eq!(sets[0].elements, "10.0.0.0");

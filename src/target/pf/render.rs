@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use tera::{Context, Value};
+use tera::Value;
 
 use crate::access::{Interface, Pattern, Refuse};
 use crate::net::{Addr, AddrSet, Ranges};
@@ -44,11 +44,12 @@ struct ZoneRules {
 /// The anchor's file. What comes from the profile is the name, the digest, interface names that
 /// [`capability::refuses`] has let pass, and addresses.
 pub(super) fn render(job: &Job<'_>) -> Result<Vec<File>, RenderError> {
-    let content = TEMPLATE.fill(&context(job))?;
+    let content = TEMPLATE.fill(values(job))?;
     Ok(vec![File { name: FILE.to_owned(), content }])
 }
 
-fn context(job: &Job<'_>) -> Context {
+/// What the template is given.
+fn values(job: &Job<'_>) -> BTreeMap<&'static str, Value> {
     let policy = job.policy;
     let dialect = Dialect::of(job.settings);
     let mut tables = Tables::default();
@@ -82,21 +83,21 @@ fn context(job: &Job<'_>) -> Context {
     }
     let ports: Vec<u16> = policy.all_ports();
     let digest = job.digest.to_string();
-    let mut context = Context::new();
-    context.insert("version", super::super::VERSION);
-    context.insert("system", dialect.system());
-    context.insert("name", job.name);
-    context.insert("ports", &ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
-    context.insert("digest", &digest);
-    context.insert("digest_first", &digest[..32]);
-    context.insert("digest_second", &digest[32..]);
-    context.insert("deviations", job.deviations);
-    context.insert_value("tables", tables.into_value());
-    context.insert("loopback", &ports);
-    context.insert("blocks", &blocks);
-    context.insert("reply", if policy.action == Refuse::Reset { "return-rst" } else { "drop" });
-    context.insert("log", if policy.log.is_some() { "log " } else { "" });
-    context
+    BTreeMap::from([
+        ("version", Value::from(super::super::VERSION)),
+        ("system", dialect.system().into()),
+        ("name", job.name.into()),
+        ("ports", ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ").into()),
+        ("digest_first", digest[..32].into()),
+        ("digest_second", digest[32..].into()),
+        ("digest", digest.into()),
+        ("deviations", job.deviations.to_vec().into()),
+        ("tables", tables.into_value()),
+        ("loopback", ports.into()),
+        ("blocks", Value::from_serializable(&blocks)),
+        ("reply", if policy.action == Refuse::Reset { "return-rst" } else { "drop" }.into()),
+        ("log", if policy.log.is_some() { "log " } else { "" }.into()),
+    ])
 }
 
 /// The interfaces that get rules, the most special first, each with the number of its zone; none: every interface.

@@ -1,7 +1,9 @@
 //! A policy as the rules of a Windows Firewall: Allow rules for who is trusted, Block rules for everybody else.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest as _, Sha256};
-use tera::Context;
+use tera::Value;
 
 use crate::access::Pattern;
 use crate::net::{Addr, Ranges, Span};
@@ -52,20 +54,20 @@ pub(super) fn fill(
     interfaces: &[&str],
     rules: Vec<Rule>,
 ) -> Result<String, RenderError> {
-    let mut context = Context::new();
-    context.insert("version", VERSION);
-    context.insert("name", name);
-    context.insert("digest", digest);
-    context.insert("deviations", deviations);
-    context.insert("name_literal", &literal(name));
-    context.insert("digest_literal", &literal(digest));
-    context.insert("interfaces_literal", &list(interfaces.iter().copied()));
-    let rules: Vec<tera::Value> = rules.into_iter().map(to_value).collect();
-    context.insert_value("rules", tera::Value::from(rules));
-    Ok(script::TEMPLATE.fill(&context)?.replace('\n', "\r\n"))
+    let values = BTreeMap::from([
+        ("version", Value::from(VERSION)),
+        ("name", name.into()),
+        ("digest", digest.into()),
+        ("deviations", deviations.to_vec().into()),
+        ("name_literal", literal(name).into()),
+        ("digest_literal", literal(digest).into()),
+        ("interfaces_literal", list(interfaces.iter().copied()).into()),
+        ("rules", rules.into_iter().map(to_value).collect::<Vec<_>>().into()),
+    ]);
+    Ok(script::TEMPLATE.fill(values)?.replace('\n', "\r\n"))
 }
 
-fn to_value(rule: Rule) -> tera::Value {
+fn to_value(rule: Rule) -> Value {
     let ports: Vec<String> = rule.ports.iter().map(u16::to_string).collect();
     let fields = [
         ("name", literal(&rule.name)),
@@ -76,8 +78,8 @@ fn to_value(rule: Rule) -> tera::Value {
         ("ports", list(ports.iter().map(String::as_str))),
         ("addresses", rule.addresses),
     ];
-    let map: tera::Map = fields.into_iter().map(|(k, v)| (k.into(), tera::Value::from(v))).collect();
-    tera::Value::from(map)
+    let map: tera::Map = fields.into_iter().map(|(k, v)| (k.into(), Value::from(v))).collect();
+    Value::from(map)
 }
 
 /// Every rule, in the order in which the script creates them: first what allows, then what blocks, last the rule that

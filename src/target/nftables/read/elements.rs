@@ -1,5 +1,7 @@
 //! The elements of a set of addresses, read straight from the bytes: a listing has a million of them.
 
+use memchr::{memchr, memchr3};
+
 use crate::net::{Addr, Network, Span, parse_network};
 use crate::target::ReadError;
 
@@ -34,7 +36,8 @@ impl Listed for u128 {
 pub(super) fn addresses<A: Listed>(lexer: &mut Lexer<'_>) -> Result<Elements, ReadError> {
     let bytes = lexer.rest();
     // An element and what stands around it take about this many bytes.
-    let mut spans: Vec<Span<A>> = Vec::with_capacity(bytes.len().min(1 << 20) / 24);
+    let list = memchr(b'}', &bytes[..bytes.len().min(1 << 20)]).unwrap_or(0);
+    let mut spans: Vec<Span<A>> = Vec::with_capacity(list / 24);
     let mut strange: Option<String> = None;
     let (mut at, mut lines) = (0, 0);
     loop {
@@ -51,8 +54,8 @@ pub(super) fn addresses<A: Listed>(lexer: &mut Lexer<'_>) -> Result<Elements, Re
             Some(b',') => at += 1,
             Some(b) if b.is_ascii_whitespace() => at += 1,
             Some(_) => {
-                let end = end_of_word(bytes, at);
-                match network(&bytes[at..end]).and_then(A::span) {
+                let (span, end) = element(bytes, at);
+                match span {
                     Some(span) => spans.push(span),
                     None => {
                         strange
@@ -85,9 +88,20 @@ pub(super) fn addresses<A: Listed>(lexer: &mut Lexer<'_>) -> Result<Elements, Re
     })
 }
 
-/// A network as nft prints it.
-fn network(word: &[u8]) -> Option<Network> {
-    parse_network(word).ok()
+/// The element that starts here, if it is a network of the family, and where its word ends.
+fn element<A: Listed>(bytes: &[u8], at: usize) -> (Option<Span<A>>, usize) {
+    /// No network is longer.
+    const FAR: usize = 100;
+    let read = |end: usize| parse_network(&bytes[at..end]).ok().and_then(A::span);
+    // What ends nearly all elements is looked for in one go, and not far.
+    let near = &bytes[at..bytes.len().min(at + FAR)];
+    if let Some(end) = memchr3(b',', b' ', b'\n', near).map(|i| at + i)
+        && let Some(span) = read(end)
+    {
+        return (Some(span), end);
+    }
+    let end = end_of_word(bytes, at);
+    (read(end), end)
 }
 
 fn end_of_word(bytes: &[u8], from: usize) -> usize {

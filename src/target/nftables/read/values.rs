@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::net::{Addr, AddrSet, Family, Network, Span, parse_network};
+use crate::net::{Addr, AddrSet, Family, Network, Ranges, Span, parse_network};
 use crate::ruleset::Ports;
 
 use super::document::{Element, Elements, Right, Table};
@@ -80,8 +80,8 @@ impl<'d> Sets<'d> {
             }
             let mut set = AddrSet::new();
             match (elements, family) {
-                (Elements::V4(spans), Family::V4) => set.v4 = masked(spans, len).collect(),
-                (Elements::V6(spans), Family::V6) => set.v6 = masked(spans, len).collect(),
+                (Elements::V4(spans), Family::V4) => set.v4 = masked(spans, len),
+                (Elements::V6(spans), Family::V6) => set.v6 = masked(spans, len),
                 _ => return Err(format!("the set {name} holds addresses of the other family")),
             }
             let set = Arc::new(set);
@@ -97,7 +97,7 @@ impl<'d> Sets<'d> {
                 _ => return Err(format!("it depends on the address {text}")),
             }
         }
-        Ok(Arc::new(AddrSet { v4: masked(&v4, len).collect(), v6: masked(&v6, len).collect() }))
+        Ok(Arc::new(AddrSet { v4: masked(&v4, len), v6: masked(&v6, len) }))
     }
 }
 
@@ -121,14 +121,16 @@ impl<'d> Values<'d> {
 }
 
 /// The addresses whose first `len` bits are those of a span's address that ends there.
-fn masked<A: Addr>(spans: &[Span<A>], len: u8) -> impl Iterator<Item = Span<A>> {
+fn masked<A: Addr>(spans: &[Span<A>], len: u8) -> Ranges<A> {
     let mask = A::mask(len.min(A::BITS));
-    spans.iter().filter_map(move |s| {
+    let mut out = Vec::with_capacity(spans.len());
+    out.extend(spans.iter().filter_map(|s| {
         // Only addresses without bits behind the mask can be equal to a masked one.
         let first = if s.first.and(mask) == s.first { s.first } else { s.first.or(mask.not()).next()? };
         let last = s.last.and(mask);
         (first <= last).then(|| Span { first, last: last.or(mask.not()) })
-    })
+    }));
+    Ranges::from_spans(out)
 }
 
 /// The prefix length of a mask, if it is one.
@@ -210,10 +212,9 @@ mod tests {
         assert_eq!(prefix_of_mask("255.0.255.0", Family::V4), None);
         assert_eq!(prefix_of_mask("ffff:ffff::", Family::V6), Some(32));
         assert_eq!(prefix_of_mask("::", Family::V6), Some(0));
-        let spans: Vec<Span<u32>> = vec![Span::new(16, 16), Span::new(33, 33), Span::new(31, 64)];
-        let out: Vec<_> = masked(&spans, 28).collect();
-        assert_eq!(out, [Span::new(16, 31), Span::new(32, 79)]);
-        assert!(masked(&[Span::new(u32::MAX, u32::MAX)], 8).next().is_none());
+        let spans: Vec<Span<u32>> = vec![Span::new(16, 16), Span::new(33, 33), Span::new(47, 64)];
+        assert_eq!(masked(&spans, 28).spans(), [Span::new(16, 31), Span::new(48, 79)]);
+        assert!(masked(&[Span::new(u32::MAX, u32::MAX)], 8).is_empty());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The whole address space of one family, cut into pieces that each have a class.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
+use std::collections::{BinaryHeap, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -129,20 +131,20 @@ impl<A: Addr, C: Class> Cuts<A, C> {
             return Self::of_set(set, class, none);
         }
         let total = sets.iter().map(|(set, _)| set.spans().len()).sum();
-        // The first address of each span and where it stands: small to move, in sorted runs that a stable sort merges.
-        let mut order: Vec<(A, u32, u32)> = Vec::with_capacity(total);
-        for (number, (set, _)) in (0u32..).zip(&sets) {
-            order.extend((0u32..).zip(set.spans()).map(|(at, span)| (span.first, number, at)));
-        }
-        order.sort_by_key(|(first, ..)| *first);
-        let span = |(_, number, at): &(A, u32, u32)| sets[*number as usize].0.spans()[*at as usize];
-        if order.windows(2).any(|w| span(&w[0]).last >= w[1].0) {
+        let mut palette = Palette::default();
+        let colours: Vec<u32> = sets.iter().map(|(_, class)| palette.colour(*class)).collect();
+        let (mut last, mut overlap) = (None, false);
+        let disjoint = merged(sets.iter().map(|(set, _)| set.spans()).collect()).map_while(|(number, span)| {
+            overlap = last.is_some_and(|last| span.first <= last);
+            last = Some(span.last);
+            (!overlap).then(|| (span, colours[number]))
+        });
+        let cuts = Self::of_spans(total, disjoint, palette, none);
+        if overlap {
             // Sets that overlap are laid over each other, the last one first.
             return sets.iter().rev().fold(Self::uniform(none), |below, (set, class)| below.overlay(set, *class));
         }
-        let mut palette = Palette::default();
-        let colours: Vec<u32> = sets.iter().map(|(_, class)| palette.colour(*class)).collect();
-        Self::of_spans(total, order.iter().map(|entry| (span(entry), colours[entry.1 as usize])), palette, none)
+        cuts
     }
 
     /// The space in the colours of disjoint spans, in order, and in one class for all between them. Every colour of the
@@ -351,6 +353,26 @@ impl<A: Addr, C: Class> PartialEq for Cuts<A, C> {
 
 impl<A: Addr, C: Class> Eq for Cuts<A, C> {}
 
+/// The spans of lists that are each in order, all in one order, each with the number of its list.
+fn merged<A: Addr>(mut lists: Vec<&[Span<A>]>) -> impl Iterator<Item = (usize, Span<A>)> {
+    // A heap of the lists' next spans, for a sort would first have to copy them all.
+    let next = |number: usize, list: &[Span<A>]| list.first().map(|span| Reverse((span.first, number)));
+    let mut heads: BinaryHeap<_> = lists.iter().enumerate().filter_map(|(number, list)| next(number, list)).collect();
+    std::iter::from_fn(move || {
+        let mut head = heads.peek_mut()?;
+        let Reverse((_, number)) = *head;
+        let (span, rest) = lists[number].split_first()?;
+        lists[number] = rest;
+        match next(number, rest) {
+            Some(entry) => *head = entry,
+            None => {
+                PeekMut::pop(head);
+            }
+        }
+        Some((number, *span))
+    })
+}
+
 /// A number for each pair of colours, worked out when the pair is first met.
 enum Pairs {
     /// Few colours: a table.
@@ -436,6 +458,24 @@ mod tests {
             prop_assert!(pieces.windows(2).all(|w| w[0].class != w[1].class && w[0].span.last + 1 == w[1].span.first));
             prop_assert_eq!(pieces[0].span.first, 0);
             prop_assert_eq!(pieces[pieces.len() - 1].span.last, u32::MAX);
+        }
+
+        #[test]
+        fn of_sets_the_first_that_holds_an_address_counts(all in proptest::collection::vec(cuts(), 0..5), disjoint: bool) {
+            let mut sets: Vec<Ranges<u32>> = all.iter().map(|c| c.select(|c| c == 1)).collect();
+            if disjoint {
+                for i in 1..sets.len() {
+                    sets[i] = sets[..i].iter().fold(sets[i].clone(), |rest, before| rest.minus(before));
+                }
+            }
+            // Classes repeat, so that sets of one class touch each other.
+            let class = |i: usize| i % 3;
+            let found = Cuts::of_first(sets.iter().enumerate().map(|(i, set)| (set, class(i))), 9);
+            for p in (0..22).chain([u32::MAX - 1, u32::MAX]) {
+                prop_assert_eq!(found.at(p), sets.iter().position(|s| s.contains(p)).map_or(9, class));
+            }
+            let pieces: Vec<_> = found.iter().collect();
+            prop_assert!(pieces.windows(2).all(|w| w[0].class != w[1].class && w[0].span.last + 1 == w[1].span.first));
         }
 
         #[test]

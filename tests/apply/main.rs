@@ -6,6 +6,7 @@
 mod lab;
 mod machine;
 
+mod cut;
 mod faults;
 mod guardian;
 mod neighbours;

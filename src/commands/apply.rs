@@ -4,16 +4,17 @@ use clap::Args;
 
 use crate::access::Interface;
 use crate::change::{Effect, Finding, Goal, Order, Plan, Scope, State, Verified, check, execute, findings, keep_as_is, verify};
-use crate::host::{Stream, end};
+use crate::host::{Stream, can_end};
 use crate::target::Wanted;
 
 use super::applying::{Change, caller, closure, hold, is_confirmed, none_waits, open_from, who};
 use super::current::{Current, failure, targets};
+use super::cut::cut;
 use super::effect::{Expected, Why};
 use super::profile::{today, usable};
 use super::wanted::Rules;
 use super::shape::Lists;
-use super::{Code, Context, Failure, Verb, countdown};
+use super::{Code, Context, Exit, Failure, Verb, countdown};
 
 /// Load the profile's rules on this host, as a whole or not at all
 ///
@@ -78,6 +79,11 @@ impl Verb for Apply {
             return Err(Failure::wrong(Code::Unsupported, "`--confirm` cannot be done on Windows")
                 .help("leave it out; the script keeps old and new rules together until the new ones are verified"));
         }
+        if self.cut && let Err((why, help)) = can_end(cx.host) {
+            // A tool that is missing can be installed; what a system cannot do it will not do later.
+            let exit = if cx.host.system() == "linux" { Exit::Host } else { Exit::Wrong };
+            return Err(Failure { exit, ..Failure::wrong(Code::Unsupported, why) }.help(help));
+        }
         let rules = Rules::of(&profile, target, None, self.closed)?;
         let scope = Scope::of_policy(&rules.policy);
         let job = rules.job();
@@ -125,9 +131,7 @@ impl Verb for Apply {
         drop(held);
         let Some(seconds) = self.confirm else {
             if self.cut {
-                let open = open_from(cx, &scope.ports, &Effect::union(&plan.effects, "lost"))?;
-                let ended = end(cx.host, &open);
-                change.note(format!("ended {ended} of {} open connections of who lost access", open.len()));
+                change.note(cut(cx, &scope.ports, &Effect::union(&plan.effects, "lost")).to_string());
             }
             return Ok(change.applied(applied));
         };

@@ -135,12 +135,12 @@ impl Change {
     #[must_use]
     pub(super) fn waited(mut self, came: Came) -> Self {
         match came {
-            Came::Confirmed { ended } => {
+            Came::Confirmed { cut } => {
                 self.stage = Stage::Kept;
                 self.token = None;
                 self.confirm_by = None;
-                if let Some((ended, all)) = ended {
-                    self.note(format!("ended {ended} of {all} open connections of who lost access"));
+                if let Some(cut) = cut {
+                    self.note(cut.to_string());
                 }
             }
             // Nobody looks at the terminal any more; the guardian goes on.

@@ -3,11 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::change::{ChangeError, Entry, Pending, Settled, State, confirm};
-use crate::host::end;
+use crate::change::{ChangeError, Settled, State, confirm};
 
-use super::applying::{hold, open_from};
+use super::applying::hold;
 use super::current::failure;
+use super::cut::{Cut, cut_at_last};
 use super::{Context, Exit, Failure, Line, Page, Report, Role, Verb};
 
 /// Keep what `apply --confirm` loaded
@@ -27,7 +27,7 @@ pub struct Confirmation {
     rolled_back: bool,
     waiting: Option<Waiting>,
     #[serde(skip)]
-    ended: Option<(usize, usize)>,
+    cut: Option<Cut>,
     #[serde(skip)]
     why: Option<String>,
 }
@@ -62,23 +62,11 @@ impl Verb for Confirm {
             }
             Err(e) => return Err(failure(e)),
         };
-        let ended = cut(cx, &state, &entry, &pending)?;
-        Ok(Confirmation { id: Some(entry.id), confirmed: true, ended, ..Confirmation::default() })
+        // Others may use the lock while connections are ended.
+        drop(held);
+        let cut = cut_at_last(cx, &state, &entry, &pending);
+        Ok(Confirmation { id: Some(entry.id), confirmed: true, cut, ..Confirmation::default() })
     }
-}
-
-/// Ends the connections that a confirmed apply was to end: how many were, of how many; none if it was to end none.
-pub(super) fn cut(
-    cx: &Context<'_>,
-    state: &State<'_>,
-    entry: &Entry,
-    pending: &Pending,
-) -> Result<Option<(usize, usize)>, Failure> {
-    if !pending.cut {
-        return Ok(None);
-    }
-    let open = open_from(cx, &entry.ports, &state.lost(&entry.id).map_err(failure)?)?;
-    Ok(Some((end(cx.host, &open), open.len())))
 }
 
 impl Report for Confirmation {
@@ -97,8 +85,8 @@ impl Report for Confirmation {
                 page.line(format!("the last apply, {id}, has been put back"));
             }
         }
-        if let Some((ended, all)) = self.ended {
-            page.line(format!("ended {ended} of {all} open connections of who lost access"));
+        if let Some(cut) = self.cut {
+            page.line(cut.to_string());
         }
         page
     }

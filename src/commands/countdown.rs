@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::change::{ChangeError, Stage, State, confirm};
 
-use super::confirm::cut;
 use super::current::failure;
+use super::cut::{Cut, cut_at_last};
 use super::{Context, Failure};
 
 /// How a countdown came to its end.
@@ -15,8 +15,8 @@ use super::{Context, Failure};
 pub(super) enum Came {
     /// It is confirmed, by Enter or by somebody else.
     Confirmed {
-        /// How many of how many connections were ended, if any were to be and this command has done it.
-        ended: Option<(usize, usize)>,
+        /// How the ending of connections went, if any were to be ended and this command has done it.
+        cut: Option<Cut>,
     },
     /// The terminal gave nothing more to read, and the apply waits on.
     Unwatched,
@@ -76,7 +76,7 @@ fn kept(cx: &Context<'_>, state: &State<'_>, token: &str) -> Result<Option<Came>
         other => other.map_err(failure)?,
     };
     match confirm(&held, Some(token)) {
-        Ok((entry, pending)) => Ok(Some(Came::Confirmed { ended: cut(cx, state, &entry, &pending)? })),
+        Ok((entry, pending)) => Ok(Some(Came::Confirmed { cut: cut_at_last(cx, state, &entry, &pending) })),
         Err(ChangeError::NothingThere(_)) => Ok(None),
         Err(e) => Err(failure(e)),
     }
@@ -89,7 +89,7 @@ fn kept(cx: &Context<'_>, state: &State<'_>, token: &str) -> Result<Option<Came>
 fn decided(state: &State<'_>, id: &str) -> Result<Option<Came>, Failure> {
     let waits = state.pending().map_err(failure)?.is_some_and(|p| p.id == id);
     match state.entry(id).map_err(failure)?.map(|e| e.stage) {
-        Some(Stage::Kept) => Ok(Some(Came::Confirmed { ended: None })),
+        Some(Stage::Kept) => Ok(Some(Came::Confirmed { cut: None })),
         Some(Stage::Broken) => Err(failure(ChangeError::Broken {
             why: "nobody confirmed in time".to_owned(),
             undo: "the guardian could not put the old rules back".to_owned(),

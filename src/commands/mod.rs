@@ -8,6 +8,7 @@ mod asking;
 mod cli;
 mod countdown;
 mod current;
+mod cut;
 mod effect;
 mod exit;
 mod failure;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Host, HostError, Run};
+use super::{Host, HostError, Run, states};
 
 /// One open connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -21,11 +21,16 @@ pub struct Connection {
 /// The bound on a table of sockets.
 const LARGEST: u64 = 256 << 20;
 
-/// Every open connection to one of the ports that the host knows: its own sockets, and what it tracks for others.
+/// Every open connection to one of the ports that the host knows: its own sockets, and what it tracks for others. On the
+/// BSDs and macOS: what pf has a state of.
 ///
 /// # Errors
 /// A system whose tables are not known here.
 pub fn connections(host: &dyn Host, ports: &[u16]) -> Result<BTreeSet<Connection>, HostError> {
+    if has_pf(host) {
+        let states = states::states(host)?.into_iter().map(|s| s.connection);
+        return Ok(states.filter(|c| ports.contains(&c.port)).collect());
+    }
     let mut out = BTreeSet::new();
     let mut seen = false;
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
@@ -46,9 +51,40 @@ pub fn connections(host: &dyn Host, ports: &[u16]) -> Result<BTreeSet<Connection
     if seen { Ok(out) } else { Err(HostError::Missing { program: "conntrack".to_owned() }) }
 }
 
+fn has_pf(host: &dyn Host) -> bool {
+    !matches!(host.system(), "linux" | "windows")
+}
+
+/// Why connections of some addresses cannot be ended on a host while those of others stay, and what to do.
+pub type CannotEnd = (&'static str, &'static str);
+
+/// Whether single connections can be ended on this host.
+///
+/// # Errors
+/// Why not.
+pub fn can_end(host: &dyn Host) -> Result<(), CannotEnd> {
+    let has = |program| !matches!(host.run(&Run::new(program, ["-V"])), Err(HostError::Missing { .. }));
+    match host.system() {
+        "macos" => Err((
+            "pf on macOS cannot end single connections",
+            "leave `--cut` out, and restart the mail server after the apply; `pfctl -k ADDRESS` ends all states of one \
+             source, to other ports as well",
+        )),
+        "linux" if !has("conntrack") && !has("ss") => {
+            Err(("ending connections needs `conntrack` or `ss`", "install the package conntrack or iproute2"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Ends connections: the firewall forgets them, and the host's own sockets are closed where the kernel can. How many were
 /// forgotten or closed.
 pub fn end(host: &dyn Host, connections: &BTreeSet<Connection>) -> usize {
+    if has_pf(host) {
+        // Their numbers are asked for now: a state may have ended, and another one have been made, since they were listed.
+        let states = states::states(host).unwrap_or_default().into_iter();
+        return states.filter(|s| connections.contains(&s.connection)).filter(|s| states::end(host, s)).count();
+    }
     let mut ended = 0;
     for c in connections {
         let family = if c.peer.is_ipv4() { "ipv4" } else { "ipv6" };

@@ -8,13 +8,14 @@ mod generation;
 mod process;
 mod real;
 mod recorded;
+mod states;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use connections::{Connection, connections, end};
+pub use connections::{CannotEnd, Connection, can_end, connections, end};
 pub use error::{HostError, Refused};
 pub use process::Lock;
 pub use real::Real;

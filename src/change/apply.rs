@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::host::{Host, Run};
-use crate::target::{Loading, Step, Target, Wanted};
+use crate::target::{Listing, Loading, Step, Target, Wanted};
 
 use super::guard;
 use super::live::patience;
@@ -204,10 +204,11 @@ pub fn remember(host: &dyn Host, state: &State<'_>, generation: Option<u32>) -> 
     state.set_seen(seen.as_ref())
 }
 
-/// What is loaded now as it could be put back, if the firewall itself says that it could.
+/// What is loaded now as it could be put back, if it reads as what is loaded and the firewall says that it would take it.
 fn way_back(host: &dyn Host, plan: &Plan, goal: &Goal<'_>) -> Result<Option<String>, ChangeError> {
     let no_way = |why: String| ChangeError::NoWayBack { why };
-    let snapshot = goal.target.snapshot(&plan.live.listing)?;
+    let (target, listing) = (goal.target, &plan.live.listing);
+    let snapshot = target.snapshot(listing)?;
     let Some(text) = &snapshot else {
         return if plan.old.print.is_none() {
             Ok(None)
@@ -215,13 +216,12 @@ fn way_back(host: &dyn Host, plan: &Plan, goal: &Goal<'_>) -> Result<Option<Stri
             Err(no_way("our own objects could not be taken from the listing".to_owned()))
         };
     };
-    let back = Goal { wanted: Wanted::Snapshot(text), ..goal.clone() };
-    let read = Plan::of(plan.live.clone(), &back).map_err(|e| no_way(e.to_string()))?;
-    if read.new.print != plan.old.print {
+    let read = target.read(&Listing::parse(text)).map_err(|e| no_way(e.to_string()))?;
+    if Side::of(&target.print(&read), None).print != plan.old.print {
         return Err(no_way("the snapshot does not read as what is loaded".to_owned()));
     }
-    let loading = goal.target.loading(&plan.live.listing, Wanted::Snapshot(text), goal.settings)?;
-    check(host, &loading).map_err(|e| no_way(e.to_string()))?;
+    let rehearsal = target.rehearsal(listing, text, goal.settings)?;
+    rehearsal.iter().try_for_each(|step| run(host, step)).map_err(|e| no_way(e.to_string()))?;
     Ok(snapshot)
 }
 
@@ -298,11 +298,29 @@ fn put_back(held: &Held<'_>, target: &'static dyn Target, entry: &Entry) -> Resu
         return Ok(false);
     }
     let before = state.before(&entry.id)?;
-    let wanted = before.as_deref().map_or(Wanted::Absent, Wanted::Snapshot);
-    let loading = target.loading(&live.listing, wanted, &crate::policy::TargetSettings::default())?;
-    held.lock.shared(|| loading.load.iter().try_for_each(|step| run(host, step)))?;
-    seen(host, target, |found| found.print == entry.before.print)?.ok_or(ChangeError::NotAsBefore)?;
+    let Some(before) = before.as_deref() else {
+        return bring(held, target, &live, Wanted::Absent, entry).map(|()| true);
+    };
+    // The difference alone keeps counters and limits. If that does not do it, it is loaded as a whole.
+    if bring(held, target, &live, Wanted::Snapshot(before), entry).is_err() {
+        let (live, _) = side(host, target)?;
+        bring(held, target, &live, Wanted::Anew(before), entry)?;
+    }
     Ok(true)
+}
+
+/// Loads what was there before an entry, and looks whether it is there.
+fn bring(
+    held: &Held<'_>,
+    target: &'static dyn Target,
+    live: &Live,
+    wanted: Wanted<'_>,
+    entry: &Entry,
+) -> Result<(), ChangeError> {
+    let loading = target.loading(&live.listing, wanted, &crate::policy::TargetSettings::default())?;
+    held.lock.shared(|| loading.load.iter().try_for_each(|step| run(held.host, step)))?;
+    seen(held.host, target, |found| found.print == entry.before.print)?.ok_or(ChangeError::NotAsBefore)?;
+    Ok(())
 }
 
 fn run(host: &dyn Host, step: &Step) -> Result<(), ChangeError> {

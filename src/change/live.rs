@@ -1,10 +1,11 @@
 //! What a host has loaded now: every listing of its platform, and the number by which a later writer is noticed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::host::{Host, HostError, Run};
 use crate::ruleset::Ruleset;
-use crate::target::{ALL, Listing, Platform, ReadError, Section, read_host};
+use crate::target::{ALL, HostRules, Listing, Platform, ReadError, Section, Target, read_host};
 
 use super::ChangeError;
 
@@ -15,6 +16,8 @@ pub struct Live {
     pub listing: Listing,
     /// What it means.
     pub ruleset: Ruleset,
+    /// The policy digest of each target's objects, by the target's name.
+    digests: BTreeMap<&'static str, String>,
     /// The kernel's generation number, equal before and after the reading; none where it does not tell everything.
     pub generation: Option<u32>,
 }
@@ -38,15 +41,25 @@ impl Live {
             let before = host.generation();
             let listing = observe(host, platform)?;
             if host.generation() == before {
-                let ruleset = read_host(platform, &listing)?;
+                let rules = read_host(platform, &listing)?;
                 // The number knows nothing of the legacy tables.
                 let silent = |program| listing.of(program).all(|s| s.text.trim().is_empty());
                 let tells_all = silent("iptables-legacy-save") && silent("ip6tables-legacy-save");
                 let generation = before.filter(|_| tells_all);
-                return Ok(Self { listing, ruleset, generation });
+                return Ok(Self { generation, ..Self::of_listing(listing, rules) });
             }
         }
         Err(ChangeError::Busy)
+    }
+
+    /// A listing that was taken by somebody else, and what it means.
+    pub fn of_listing(listing: Listing, HostRules { ruleset, digests }: HostRules) -> Self {
+        Self { listing, ruleset, digests, generation: None }
+    }
+
+    /// The policy digest that a target's objects carry.
+    pub fn digest(&self, target: &dyn Target) -> Option<String> {
+        self.digests.get(target.spec().name).cloned()
     }
 
     /// Whether somebody has written since: by the generation number where it tells all, else by a second look.
@@ -71,9 +84,17 @@ fn rules(listing: &Listing) -> Vec<&str> {
 /// Takes every listing of a platform.
 pub fn observe(host: &dyn Host, platform: Platform) -> Result<Listing, ChangeError> {
     let mut sections = Vec::new();
+    let mut has = BTreeSet::new();
     for observation in ALL.iter().filter(|t| t.platform() == platform).flat_map(|t| t.observations()) {
+        if observation.is_spare(&has) {
+            continue;
+        }
         let run = Run::new(observation.program, observation.args.iter().copied()).time(patience(host));
-        match host.run(&run) {
+        let ran = host.run(&run);
+        if !matches!(ran, Err(HostError::Missing { .. })) {
+            has.insert(observation.program);
+        }
+        match ran {
             Err(HostError::Missing { .. }) if observation.optional => {}
             Err(e) => return Err(e.into()),
             Ok(ran) if ran.success() => {

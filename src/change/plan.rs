@@ -50,12 +50,8 @@ impl Plan {
         let rendered = read_wanted(target, goal.wanted)?;
         let (loaded, wanted) = (target.print(&live.ruleset), target.print(&rendered));
         // Other targets of the platform may carry a digest too: the one that counts is this target's.
-        let digest = target.read(&live.listing)?.digest;
-        let side = |print: &str, digest: Option<String>| Side {
-            print: (!print.is_empty()).then(|| fingerprint(print)),
-            digest,
-        };
-        let (old, new) = (side(&loaded, digest), side(&wanted, rendered.digest.clone()));
+        let old = Side::of(&loaded, live.digest(target));
+        let new = Side::of(&wanted, rendered.digest.clone());
         let changed = old != new;
         let after = target.replace_ours(&live.ruleset, &rendered);
         let effects = if changed { effect(&live.ruleset, &after, goal.scope) } else { Vec::new() };
@@ -71,9 +67,15 @@ impl Plan {
 /// What of ours a host has loaded now, to be held against what was to be loaded.
 pub fn side(host: &dyn Host, target: &dyn Target) -> Result<(Live, Side), ChangeError> {
     let live = Live::read(host, target.platform())?;
-    let print = target.print(&live.ruleset);
-    let digest = target.read(&live.listing)?.digest;
-    Ok((live, Side { print: (!print.is_empty()).then(|| fingerprint(&print)), digest }))
+    let found = Side::of(&target.print(&live.ruleset), live.digest(target));
+    Ok((live, found))
+}
+
+impl Side {
+    /// What is printed of ours, and the digest that it carries.
+    pub(super) fn of(print: &str, digest: Option<String>) -> Self {
+        Self { print: (!print.is_empty()).then(|| fingerprint(print)), digest }
+    }
 }
 
 /// What is wanted, as it reads.
@@ -81,7 +83,7 @@ fn read_wanted(target: &dyn Target, wanted: Wanted<'_>) -> Result<Ruleset, Chang
     let mut out = Ruleset::default();
     match wanted {
         Wanted::Absent => {}
-        Wanted::Snapshot(text) => out = target.read(&Listing::parse(text))?,
+        Wanted::Snapshot(text) | Wanted::Anew(text) => out = target.read(&Listing::parse(text))?,
         Wanted::Rendering(_, files) => {
             for file in files {
                 out.join(target.read(&Listing::of_text(file.content.as_str()))?);

@@ -80,15 +80,15 @@ impl Current {
         }
         let platform = named.or(found).map_or(Platform::Linux, Target::platform);
         let names: Vec<String> = self.current.iter().map(|p| p.display().to_string()).collect();
-        let ruleset = read_host(platform, &listing).map_err(|e| {
+        let rules = read_host(platform, &listing).map_err(|e| {
             let help = "is the file whole, and of one host?";
             Failure::wrong(Code::Input, format!("{}:{e}", names.join(","))).help(help)
         })?;
-        let held = holders(platform, &ruleset).first().and_then(|n| target::by_name(n));
+        let held = holders(platform, &rules.ruleset).first().and_then(|n| target::by_name(n));
         let target = named.or(held).or(found).or_else(|| ALL.first().copied());
         let target = target.ok_or_else(|| Failure::wrong(Code::Defect, "no target is known"))?;
         cx.detail(format!("the ruleset is taken as one of {}", target.spec().name));
-        Ok(Seen { target, live: Live { listing, ruleset, generation: None }, source: names.join(", ") })
+        Ok(Seen { target, live: Live::of_listing(listing, rules), source: names.join(", ") })
     }
 }
 

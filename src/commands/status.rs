@@ -91,7 +91,7 @@ impl Verb for Status {
         Ok(HostStatus {
             target: target.spec().name,
             loaded: target.has_ours(seen.ruleset()),
-            loaded_digest: target.read(&seen.live.listing).map_err(|e| failure(e.into()))?.digest,
+            loaded_digest: seen.live.digest(target),
             confirmed,
             integrity,
             waiting: pending.filter(|p| p.waits).map(|p| Waiting { id: p.id, confirm_by: p.confirm_by }),

@@ -35,9 +35,13 @@ pub fn capture_script(observations: &[&Observation]) -> String {
         let head = format!("echo '{HEADING}{command}'");
         let program = observation.program;
         let lines = if observation.optional {
+            let has = |program: &str| format!("command -v {program} >/dev/null 2>&1");
+            let others = observation.unless.iter().map(|p| has(p)).collect::<Vec<_>>().join(" && ");
+            let unless = if others.is_empty() { others } else { format!(" && ! {{ {others}; }}") };
+            let there = has(program) + &unless;
             // A tool that fails has no section, so that its rules are not taken for none; and it is said.
             format!(
-                "if command -v {program} >/dev/null 2>&1; then\n\tif rules=$({command}); then\n\t\t{head}\n\t\t\
+                "if {there}; then\n\tif rules=$({command}); then\n\t\t{head}\n\t\t\
                  printf '%s\\n' \"$rules\"\n\telse\n\t\techo 'left out: {command}' >&2\n\tfi\nfi\n"
             )
         } else {

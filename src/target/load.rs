@@ -29,6 +29,8 @@ pub enum Wanted<'a> {
     Rendering(&'a Job<'a>, &'a [File]),
     /// What [`super::Target::snapshot`] kept of another time.
     Snapshot(&'a str),
+    /// The same, loaded as a whole whatever is there of ours now.
+    Anew(&'a str),
     /// Nothing.
     Absent,
 }

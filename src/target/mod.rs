@@ -13,6 +13,7 @@ mod shared;
 mod template;
 mod windows;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use thiserror::Error;
@@ -185,6 +186,12 @@ pub trait Target: Sync + fmt::Debug {
     /// What a live listing holds of ours as text that [`Self::loading`] can put back; none if nothing is ours.
     fn snapshot(&self, live: &Listing) -> Result<Option<String>, ReadError>;
 
+    /// The commands by which the firewall checks, without changing anything, that a snapshot of this live listing would load
+    /// again as a whole.
+    fn rehearsal(&self, live: &Listing, snapshot: &str, settings: &TargetSettings) -> Result<Vec<Step>, LoadError> {
+        Ok(self.loading(live, Wanted::Anew(snapshot), settings)?.check)
+    }
+
     /// How to bring a host with this live listing to what is wanted: a small change as a small change, else as a whole.
     /// Nothing of anybody else's is touched.
     fn loading(&self, live: &Listing, wanted: Wanted<'_>, settings: &TargetSettings) -> Result<Loading, LoadError>;
@@ -197,13 +204,27 @@ pub trait Target: Sync + fmt::Debug {
 ///
 /// # Errors
 /// The first section that is truncated or no listing at all.
-pub fn read_host(platform: Platform, listing: &Listing) -> Result<Ruleset, ReadError> {
+pub fn read_host(platform: Platform, listing: &Listing) -> Result<HostRules, ReadError> {
     let mut all = Ruleset::default();
+    let mut digests = BTreeMap::new();
     for target in ALL.iter().filter(|t| t.platform() == platform) {
-        all.join(target.read(listing)?);
+        let read = target.read(listing)?;
+        if let Some(digest) = read.digest.clone() {
+            digests.insert(target.spec().name, digest);
+        }
+        all.join(read);
     }
     shared::count_once(&mut all);
-    Ok(all)
+    Ok(HostRules { ruleset: all, digests })
+}
+
+/// What a host has loaded.
+#[derive(Clone, Debug, Default)]
+pub struct HostRules {
+    /// The rules of every target.
+    pub ruleset: Ruleset,
+    /// The policy digest that our objects carry, for each target that has any, by its name.
+    pub digests: BTreeMap<&'static str, String>,
 }
 
 /// What one of our counters has counted.
@@ -237,9 +258,16 @@ pub struct Observation {
     pub args: &'static [&'static str],
     /// Whether a host may lack the program, or refuse it for want of kernel support, and is read without it.
     pub optional: bool,
+    /// Programs that show the same: it is not run where the host has all of them.
+    pub unless: &'static [&'static str],
 }
 
 impl Observation {
+    /// Whether it shows nothing that was not shown already on a host that has these programs.
+    pub fn is_spare(&self, has: &BTreeSet<&str>) -> bool {
+        !self.unless.is_empty() && self.unless.iter().all(|p| has.contains(p))
+    }
+
     /// The command line that heads the section.
     pub fn command(&self) -> String {
         std::iter::once(self.program).chain(self.args.iter().copied()).collect::<Vec<_>>().join(" ")

@@ -64,7 +64,7 @@ mod tests {
             "{HEADING}nft list ruleset\ntable ip filter {{\n\tchain INPUT {{\n\t\ttype filter hook input priority filter; \
              policy drop;\n{nft}\t}}\n}}\n{HEADING}iptables-nft-save\n{SAVED}{saved}COMMIT\n"
         );
-        let ruleset = read_host(Platform::Linux, &Listing::parse(&text)).unwrap();
+        let ruleset = read_host(Platform::Linux, &Listing::parse(&text)).unwrap().ruleset;
         let access = Evaluator::new(&ruleset).ask(&Question::opening(993));
         let v4 = crate::net::AddrSet { v4: access.reachable().v4, ..crate::net::AddrSet::new() };
         (v4.to_string(), ruleset.remarks.len())

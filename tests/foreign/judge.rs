@@ -159,7 +159,7 @@ impl<'l> Judge<'l> {
         let mut readings = vec![("live", live.ruleset)];
         for (what, listing) in self.kind.saved() {
             let read = read_host(Platform::Linux, &listing).unwrap_or_else(|e| panic!("{name}, {what}: {e}"));
-            readings.push((what, read));
+            readings.push((what, read.ruleset));
         }
         let said: Vec<(&str, Vec<Vec<Reach>>)> =
             readings.iter().map(|(what, r)| (*what, self.interfaces.iter().map(|i| asked(r, i)).collect())).collect();

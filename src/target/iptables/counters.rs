@@ -35,8 +35,8 @@ mod tests {
 
     #[test]
     fn families_are_added_up() {
-        let text = "[3:180] -A H993-REFUSE -m comment --comment harden993-00 -j DROP\n[1:60] -A H993-OVER -g H993-REFUSE\n\
-                    [2:160] -A H993-REFUSE -m comment --comment harden993-00 -j DROP\n-A H993-BLOCK -g H993-REFUSE\n";
+        let text = "[3:180] -A H993-REFUSE -j DROP\n[1:60] -A H993-OVER -g H993-REFUSE\n\
+                    [2:160] -A H993-REFUSE -j DROP\n-A H993-BLOCK -g H993-REFUSE\n";
         let found: Vec<_> = counters(&Listing::of_text(text)).into_iter().map(|c| (c.name, c.packets)).collect();
         assert_eq!(found, [("limited".to_owned(), 1), ("refused".to_owned(), 5)]);
     }

@@ -1,10 +1,14 @@
 //! Loading as data: the input of `iptables-restore` that brings our chains to what is wanted, chain by chain.
 
+use std::collections::BTreeSet;
+
 use crate::net::Family;
 use crate::policy::TargetSettings;
 use crate::target::{HEADING, Listing, LoadError, Loading, ReadError, Step, Wanted};
 
+use super::delta;
 use super::read::{Block, Variant, scan};
+use super::tree::{DIGITS, NODE};
 
 /// How long a restore waits for others that hold the lock of the legacy variant, in seconds.
 const WAIT: &str = "60";
@@ -56,7 +60,7 @@ pub(super) fn loading(live: &Listing, wanted: Wanted<'_>, settings: &TargetSetti
         Wanted::Rendering(_, files) => {
             Some(Listing::of_text(files.iter().map(|f| f.content.as_str()).collect::<String>()))
         }
-        Wanted::Snapshot(text) => Some(Listing::parse(text)),
+        Wanted::Snapshot(text) | Wanted::Anew(text) => Some(Listing::parse(text)),
         Wanted::Absent => None,
     };
     let goal = text.as_ref().map(scan).transpose()?;
@@ -91,6 +95,52 @@ pub(super) fn loading(live: &Listing, wanted: Wanted<'_>, settings: &TargetSetti
     }
     out.delta &= !out.load.is_empty();
     Ok(out)
+}
+
+/// The check of a snapshot: one rule of each kind, in the chains that hold it. A tree of networks is ten thousands of rules
+/// that differ in nothing but the network, which was read, and the next chain of the tree; the tool takes all of a kind or
+/// none.
+pub(super) fn rehearsal(snapshot: &str) -> Result<Vec<Step>, LoadError> {
+    let listing = Listing::parse(snapshot);
+    let scanned = scan(&listing)?;
+    let blocks = scanned.blocks.iter().filter(|b| b.table == "filter");
+    let step = |block: &Block<'_>| {
+        let program = command_of(&listing, block, "restore");
+        Step::new(&program, &["--test", "--noflush", "-w", WAIT], sample(block))
+    };
+    Ok(blocks.map(step).collect())
+}
+
+/// One rule of each kind of our chains, as the input of a restore.
+fn sample(block: &Block<'_>) -> String {
+    let mut kinds = BTreeSet::new();
+    let (mut chains, mut rules) = (BTreeSet::new(), String::new());
+    for chain in ours(block) {
+        for rule in &chain.rules {
+            let network = rule.text.strip_prefix("-s ").and_then(|t| t.split_once(' '));
+            let shape = network.map_or(rule.text, |(_, rest)| rest);
+            let (head, target) = shape.rsplit_once(' ').unwrap_or(("", shape));
+            if kinds.insert((kind(chain.name), network.is_some(), head, kind(target))) {
+                chains.insert(chain.name);
+                chains.extend(block.chain(target).map(|c| c.name));
+                rules.extend(["-A ", chain.name, " ", rule.text, "\n"]);
+            }
+        }
+        if chain.rules.is_empty() {
+            chains.insert(chain.name);
+        }
+    }
+    let mut out = "*filter\n".to_owned();
+    for chain in chains {
+        out.extend([":", chain, " - [0:0]\n"]);
+    }
+    out + &rules + "COMMIT\n"
+}
+
+/// The name of a chain; of the chains of a tree, whose names are digests, what they begin with.
+fn kind(chain: &str) -> &str {
+    let digest = chain.strip_prefix(NODE);
+    if digest.is_some_and(|d| d.len() == DIGITS) { NODE } else { chain }
 }
 
 /// The table that ours belongs in: where the settings say, else where it is, else where the host's other rules are. None:
@@ -187,6 +237,10 @@ fn commit(now: Option<&Block<'_>>, goal: Option<&Block<'_>>) -> Option<Commit> {
         if loaded.is_some_and(same) {
             continue;
         }
+        if let Some(edits) = loaded.and_then(|l| delta::edits(l, chain)) {
+            rules.push_str(&edits);
+            continue;
+        }
         declarations.extend([":", chain.name, " - [0:0]\n"]);
         chain.rules.iter().for_each(|r| rules.extend(["-A ", chain.name, " ", r.text, "\n"]));
     }
@@ -218,9 +272,51 @@ fn commit(now: Option<&Block<'_>>, goal: Option<&Block<'_>>) -> Option<Commit> {
     let stale = || now.into_iter().flat_map(|n| ours(n)).filter(|c| goal.is_none_or(|g| g.chain(c.name).is_none()));
     stale().for_each(|c| ends.extend(["-F ", c.name, "\n"]));
     stale().for_each(|c| ends.extend(["-X ", c.name, "\n"]));
-    if declarations.is_empty() && ends.is_empty() {
+    if declarations.is_empty() && rules.is_empty() && ends.is_empty() {
         return None;
     }
     let whole = now.is_none_or(|n| ours(n).next().is_none());
     Some(Commit { text: format!("*filter\n{declarations}{rules}{ends}COMMIT\n"), whole })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_checked_by_one_rule_of_each_kind() {
+        let tree: String = (0..40)
+            .map(|n| {
+                let digest = format!("{n:0>13}");
+                [
+                    ":H993-X",
+                    &digest,
+                    " - [0:0]\n-A H993-TRUSTED -s 10.",
+                    &n.to_string(),
+                    ".0.0/16 -g H993-X",
+                    &digest,
+                    "\n-A H993-X",
+                    &digest,
+                    " -s 10.",
+                    &n.to_string(),
+                    ".1.0/24 -j ACCEPT\n-A H993-X",
+                    &digest,
+                    " -g H993-REST\n",
+                ]
+                .concat()
+            })
+            .collect();
+        let text = format!(
+            "{HEADING}ip6tables-nft-save\n*filter\n:H993-REST - [0:0]\n:H993-TRUSTED - [0:0]\n{tree}-A H993-REST -j DROP\nCOMMIT\n"
+        );
+        let steps = rehearsal(&text).expect("a listing");
+        assert_eq!(steps.len(), 1);
+        assert_eq!((steps[0].program.as_str(), steps[0].args[0].as_str()), ("ip6tables-nft-restore", "--test"));
+        assert_eq!(
+            steps[0].input,
+            "*filter\n:H993-REST - [0:0]\n:H993-TRUSTED - [0:0]\n:H993-X0000000000000 - [0:0]\n-A H993-REST -j DROP\n\
+             -A H993-TRUSTED -s 10.0.0.0/16 -g H993-X0000000000000\n-A H993-X0000000000000 -s 10.0.1.0/24 -j ACCEPT\n\
+             -A H993-X0000000000000 -g H993-REST\nCOMMIT\n"
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! iptables: chains of ours in the table filter of both families, and one jump to them at the top of INPUT.
 
 mod counters;
+mod delta;
 mod load;
 mod ours;
 mod rates;
@@ -17,7 +18,7 @@ use crate::ruleset::Ruleset;
 
 use super::{
     Counter, File, Job, Lack, Listing, LoadError, Loading, Observation, Platform, ReadError, Refusal, RenderError,
-    Target, Wanted,
+    Step, Target, Wanted,
 };
 
 /// The packet filter of Linux, spoken to with `iptables` and `ip6tables`, in either of their variants.
@@ -32,15 +33,26 @@ fn take(settings: &TargetSettings) -> &'static str {
     if settings.choice("accept") == Some("return") { "RETURN" } else { "ACCEPT" }
 }
 
-/// The commands that show everything. A host has some of them; the plain names are one of the two variants.
+/// The commands that show everything. The plain names are one of the two variants, and are asked where a host does not
+/// tell them apart.
 static OBSERVATIONS: &[Observation] = &[
-    Observation { program: "iptables-nft-save", args: &["-c"], optional: true },
-    Observation { program: "iptables-legacy-save", args: &["-c"], optional: true },
-    Observation { program: "iptables-save", args: &["-c"], optional: true },
-    Observation { program: "ip6tables-nft-save", args: &["-c"], optional: true },
-    Observation { program: "ip6tables-legacy-save", args: &["-c"], optional: true },
-    Observation { program: "ip6tables-save", args: &["-c"], optional: true },
-    Observation { program: "ipset", args: &["save"], optional: true },
+    Observation { program: "iptables-nft-save", args: &["-c"], optional: true, unless: &[] },
+    Observation { program: "iptables-legacy-save", args: &["-c"], optional: true, unless: &[] },
+    Observation {
+        program: "iptables-save",
+        args: &["-c"],
+        optional: true,
+        unless: &["iptables-nft-save", "iptables-legacy-save"],
+    },
+    Observation { program: "ip6tables-nft-save", args: &["-c"], optional: true, unless: &[] },
+    Observation { program: "ip6tables-legacy-save", args: &["-c"], optional: true, unless: &[] },
+    Observation {
+        program: "ip6tables-save",
+        args: &["-c"],
+        optional: true,
+        unless: &["ip6tables-nft-save", "ip6tables-legacy-save"],
+    },
+    Observation { program: "ipset", args: &["save"], optional: true, unless: &[] },
 ];
 
 impl Target for Iptables {
@@ -168,6 +180,10 @@ impl Target for Iptables {
 
     fn loading(&self, live: &Listing, wanted: Wanted<'_>, settings: &TargetSettings) -> Result<Loading, LoadError> {
         load::loading(live, wanted, settings)
+    }
+
+    fn rehearsal(&self, _live: &Listing, snapshot: &str, _settings: &TargetSettings) -> Result<Vec<Step>, LoadError> {
+        load::rehearsal(snapshot)
     }
 
     fn replace_ours(&self, current: &Ruleset, rendered: &Ruleset) -> Ruleset {

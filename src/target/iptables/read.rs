@@ -18,6 +18,8 @@ mod tests;
 use crate::ruleset::Ruleset;
 use crate::target::{Listing, ReadError};
 
+#[cfg(test)]
+pub(super) use block::Line;
 pub(super) use block::{Block, RawChain, Variant};
 pub(super) use scan::{FAMILY, recognises, scan};
 

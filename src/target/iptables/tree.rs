@@ -232,17 +232,20 @@ fn node_name<A: Addr>(tree: &str, level: usize, prefix: Prefix<A>) -> String {
     hash.update(tree);
     hash.update([0, level as u8, prefix.len]);
     hash.update(prefix.addr.bits().to_be_bytes());
-    let mut name = String::with_capacity(NODE.len() + 13);
+    let mut name = String::with_capacity(NODE.len() + DIGITS);
     name.push_str(NODE);
     push_base32(&hash.finalize(), &mut name);
     name
 }
 
-/// Appends the first 65 bits as 13 characters.
+/// The number of characters that tell apart what has the same kind of name.
+pub(super) const DIGITS: usize = 13;
+
+/// Appends the first 65 bits as [`DIGITS`] characters.
 pub(super) fn push_base32(digest: &[u8], out: &mut String) {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let bits = digest.iter().take(16).fold(0u128, |bits, byte| bits << 8 | u128::from(*byte));
-    out.extend((1..=13).map(|i| char::from(ALPHABET[(bits >> (128 - 5 * i) & 31) as usize])));
+    out.extend((1..=DIGITS).map(|i| char::from(ALPHABET[(bits >> (128 - 5 * i) & 31) as usize])));
 }
 
 #[cfg(test)]

@@ -13,42 +13,60 @@ use super::sets::Words;
 /// interval set of the host first, others' too; filling ten thousand anew costs less than that can.
 const REFILLED_AT_MOST: usize = 10_000;
 
-/// The file that brings our table in a listing to that of a rendering, if they differ in nothing but networks; an empty one
-/// if they do not differ. It is refused as a whole if another policy has been loaded meanwhile.
+/// A small change as two files: the one that makes it, and the one that takes it back from there. Both are empty if
+/// nothing differs. Each is refused as a whole if another policy has been loaded meanwhile.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Delta {
+    pub(super) there: String,
+    pub(super) back: String,
+}
+
+/// The files that bring our table in a listing to that of a rendering, and back, if they differ in nothing but networks.
 ///
 /// # Errors
 /// The listing cannot be read.
-pub(super) fn delta(listed: &str, before: u32, rendered: &str) -> Result<Option<String>, ReadError> {
+pub(super) fn delta(listed: &str, before: u32, rendered: &str) -> Result<Option<Delta>, ReadError> {
     let Some(found) = difference(listed, before, rendered)? else { return Ok(None) };
     if found.sets.is_empty() && found.loaded == found.wanted {
-        return Ok(Some(String::new()));
+        return Ok(Some(Delta::default()));
     }
     // Deleting the chain fails if it is not there any more, and the whole file with it.
-    let mut out = format!("delete chain {TABLE} {}\nadd chain {TABLE} {}\n", found.loaded, found.wanted);
+    let from_to = |a: &str, b: &str| format!("delete chain {TABLE} {a}\nadd chain {TABLE} {b}\n");
+    let mut out = Delta { there: from_to(&found.loaded, &found.wanted), back: from_to(&found.wanted, &found.loaded) };
+    let refilled = REFILLED_AT_MOST.max(found.intervals);
     for set in &found.sets {
         match &set.networks {
-            Networks::V4(changed) => change(set, changed, &mut out),
-            Networks::V6(changed) => change(set, changed, &mut out),
+            Networks::V4(changed) => out.set(set, changed, refilled),
+            Networks::V6(changed) => out.set(set, changed, refilled),
         }
     }
     Ok(Some(out))
 }
 
-/// What is removed stands before what is added: the two may overlap.
-fn change<A: Words>(set: &SetDifference, changed: &Changed<A>, out: &mut String) {
+impl Delta {
+    /// Adds what differs in one set.
+    fn set<A: Words>(&mut self, set: &SetDifference, networks: &Changed<A>, refilled: usize) {
+        let Changed { removed, added, loaded, wanted } = networks;
+        change(set, [removed, added, wanted], refilled, &mut self.there);
+        change(set, [added, removed, loaded], refilled, &mut self.back);
+    }
+}
+
+/// What is removed stands before what is added: the two may overlap. A set of at most `refilled` elements is filled anew.
+fn change<A: Words>(set: &SetDifference, spans: [&[Span<A>]; 3], refilled: usize, out: &mut String) {
+    let [removed, added, all] = spans;
     let name = &set.name;
-    let refill = set.interval || changed.wanted.len() <= REFILLED_AT_MOST;
-    if changed.removed.is_empty() {
-        block(set, &changed.added, out);
-    } else if refill {
+    if removed.is_empty() {
+        block(set, added, out);
+    } else if set.interval || all.len() <= refilled {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "flush set {TABLE} {name}");
-        block(set, &changed.wanted, out);
+        block(set, all, out);
     } else {
         let _ = write!(out, "delete element {TABLE} {name} {{ ");
-        elements(&changed.removed, out);
+        elements(removed, out);
         out.push_str(" }\n");
-        block(set, &changed.added, out);
+        block(set, added, out);
     }
 }
 
@@ -86,9 +104,9 @@ mod tests {
     }
 
     fn from_to(a: &AddrSet, b: &AddrSet) -> Option<String> {
-        let text = delta(&trusting(a.clone()), 0, &trusting(b.clone())).expect("both are listings")?;
+        let delta = delta(&trusting(a.clone()), 0, &trusting(b.clone())).expect("both are listings")?;
         // The digests say nothing here.
-        Some(text.split_inclusive('\n').skip(2).collect())
+        Some(delta.there.split_inclusive('\n').skip(2).collect())
     }
 
     #[test]
@@ -100,7 +118,7 @@ mod tests {
                 .replace("tcp flags & (syn | ack) != syn", "tcp flags != syn / syn,ack")
                 .replace("{ \"eth0\", \"eth1\", \"tun0\" }", "{ \"eth0\", \"tun0\", \"eth1\" }")
                 .replace(" burst 5 packets", "");
-            assert_eq!(delta(&listed, 0, &text), Ok(Some(String::new())), "{name}");
+            assert_eq!(delta(&listed, 0, &text), Ok(Some(Delta::default())), "{name}");
         }
     }
 

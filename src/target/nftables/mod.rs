@@ -17,7 +17,7 @@ use crate::ruleset::Ruleset;
 
 use super::{
     Counter, File, Job, Lack, Listing, LoadError, Loading, Observation, Platform, ReadError, Refusal, RenderError,
-    Target, Wanted,
+    Step, Target, Wanted,
 };
 
 /// Our table, by family and name.
@@ -109,6 +109,10 @@ impl Target for Nftables {
 
     fn loading(&self, live: &Listing, wanted: Wanted<'_>, _settings: &TargetSettings) -> Result<Loading, LoadError> {
         load::loading(live, wanted)
+    }
+
+    fn rehearsal(&self, _live: &Listing, snapshot: &str, _settings: &TargetSettings) -> Result<Vec<Step>, LoadError> {
+        Ok(vec![load::rehearsal(snapshot)])
     }
 
     fn replace_ours(&self, current: &Ruleset, rendered: &Ruleset) -> Ruleset {

@@ -22,7 +22,7 @@ pub(super) fn loading(live: &Listing, wanted: Wanted<'_>) -> Result<Loading, Loa
     };
     match wanted {
         Wanted::Rendering(_, files) => Ok(whole(files.first().map_or("", |f| &f.content))),
-        Wanted::Snapshot(text) => Ok(whole(text)),
+        Wanted::Snapshot(text) | Wanted::Anew(text) => Ok(whole(text)),
         Wanted::Absent => {
             if snapshot(live)?.is_none() {
                 return Ok(Loading::default());

@@ -25,7 +25,7 @@ pub(super) fn observations() -> &'static [Observation] {
         let encoded: &'static str = base64(&script).leak();
         let args: &'static [&'static str] =
             vec!["-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-EncodedCommand", encoded].leak();
-        [Observation { program: PROGRAM, args, optional: false }]
+        [Observation { program: PROGRAM, args, optional: false, unless: &[] }]
     });
     &*LIVE
 }
@@ -64,7 +64,7 @@ pub(super) fn snapshot(live: &Listing) -> Result<Option<String>, ReadError> {
 pub(super) fn loading(wanted: Wanted<'_>) -> Result<Loading, LoadError> {
     let (script, arguments) = match wanted {
         Wanted::Rendering(_, files) => (files.iter().map(|f| f.content.as_str()).collect::<String>(), ""),
-        Wanted::Snapshot(script) => (script.to_owned(), ""),
+        Wanted::Snapshot(script) | Wanted::Anew(script) => (script.to_owned(), ""),
         Wanted::Absent => {
             let script = fill("absent", "", &[], &[], Vec::new());
             (script.map_err(|e| LoadError::Read(ReadError::line(1, e.to_string())))?, " -State Absent")

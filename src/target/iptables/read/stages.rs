@@ -66,7 +66,7 @@ pub(super) fn add(block: &Block<'_>, sets: &Sets<'_>, ruleset: &mut Ruleset) {
         }
         for line in &chain.rules {
             let Parsed { matches, log, then, comment } = parse(line.text, &context);
-            if chain.name == "H993-REFUSE" && ruleset.digest.is_none() {
+            if chain.name == "H993-POLICY" && ruleset.digest.is_none() {
                 ruleset.digest = comment.and_then(|c| c.strip_prefix(DIGEST).map(str::to_owned));
             }
             let origin = ruleset.origin(origin(&place, *line));

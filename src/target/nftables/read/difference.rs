@@ -17,6 +17,8 @@ pub(in crate::target::nftables) struct Difference {
     pub(in crate::target::nftables) wanted: String,
     /// The sets whose networks differ.
     pub(in crate::target::nftables) sets: Vec<SetDifference>,
+    /// How many elements the interval sets of the whole host hold, which nft reads before it deletes an element anywhere.
+    pub(in crate::target::nftables) intervals: usize,
 }
 
 /// How a set of networks differs.
@@ -34,10 +36,13 @@ pub(in crate::target::nftables) enum Networks {
     V6(Changed<u128>),
 }
 
+/// Two sorted lists of networks, and what only one of them holds.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::target::nftables) struct Changed<A> {
     pub(in crate::target::nftables) removed: Vec<Span<A>>,
     pub(in crate::target::nftables) added: Vec<Span<A>>,
+    /// All that are loaded.
+    pub(in crate::target::nftables) loaded: Vec<Span<A>>,
     /// All that are wanted.
     pub(in crate::target::nftables) wanted: Vec<Span<A>>,
 }
@@ -75,7 +80,9 @@ pub(in crate::target::nftables) fn difference(
             sets.push(SetDifference { name: name.clone(), interval: b.interval, networks });
         }
     }
-    Ok(Some(Difference { loaded: from.to_owned(), wanted: to.to_owned(), sets }))
+    let intervals =
+        listed.tables.iter().flat_map(|t| t.sets.values()).filter(|s| s.interval).map(|s| s.elements.len()).sum();
+    Ok(Some(Difference { loaded: from.to_owned(), wanted: to.to_owned(), sets, intervals }))
 }
 
 fn own_table(document: &Document) -> Option<&Table> {
@@ -179,7 +186,7 @@ fn changed<A: Addr>(a: &[Span<A>], b: &[Span<A>]) -> Changed<A> {
                 added.push(*y);
                 j += 1;
             }
-            _ => return Changed { removed, added, wanted: b },
+            _ => return Changed { removed, added, loaded: a, wanted: b },
         }
     }
 }

@@ -160,6 +160,18 @@ pub(super) enum Elements {
     Unknown(String),
 }
 
+impl Elements {
+    /// How many there are, as far as they could be read.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::V4(list) => list.len(),
+            Self::V6(list) => list.len(),
+            Self::Any(list) => list.len(),
+            Self::Unknown(_) => 0,
+        }
+    }
+}
+
 /// One element: its parts (one, or those of a concatenation), and what a map says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Element {

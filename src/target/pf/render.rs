@@ -55,15 +55,14 @@ fn values(job: &Job<'_>) -> BTreeMap<&'static str, Value> {
     let mut tables = Tables::default();
     let zones: Vec<ZoneRules> = (0..policy.zones.len()).map(|zone| tables.zone(policy, zone)).collect();
     let destinations: &[&'static str] = match &policy.forwarded {
+        // Where every destination is guarded anyway, one rule does.
+        _ if !dialect.knows_self() => &["any"],
         Forwarded::Routed(nets) => {
             tables.add("h993_routed".to_owned(), nets);
             &["(self)", "<h993_routed>"]
         }
-        _ if dialect.knows_self() => &["(self)"],
-        _ => &["any"],
+        _ => &["(self)"],
     };
-    // Where every destination is guarded anyway, one rule does.
-    let destinations = if dialect.knows_self() { destinations } else { &["any"] };
     let mut blocks = Vec::new();
     for (interface, zone) in interfaces(policy) {
         for port in policy.all_ports() {

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::host::{Host, Run};
+use crate::host::{Host, Ran, Run};
 use crate::target;
 
 use super::ChangeError;
@@ -31,8 +31,16 @@ pub enum Watch {
 
 /// The boot that the machine is in; empty where it does not say.
 pub(super) fn boot(host: &dyn Host) -> String {
-    let id = host.read(Path::new("/proc/sys/kernel/random/boot_id"), 200);
-    id.ok().and_then(|b| String::from_utf8(b).ok()).map(|t| t.trim().to_owned()).unwrap_or_default()
+    if let Ok(id) = host.read(Path::new("/proc/sys/kernel/random/boot_id"), 200) {
+        return String::from_utf8_lossy(&id).trim().to_owned();
+    }
+    // FreeBSD has a number like Linux's. The others know when they were started, which changes only if somebody sets the
+    // clock; then what waits is taken for gone, and the timer loads what was confirmed before.
+    let said = ["kern.boot_id", "kern.boottime"].iter().find_map(|name| {
+        let ran = host.run(&Run::new("sysctl", ["-n", name])).ok().filter(Ran::success)?;
+        Some(String::from_utf8_lossy(&ran.stdout).trim().to_owned()).filter(|t| !t.is_empty())
+    });
+    said.unwrap_or_default()
 }
 
 /// A word that only who saw this apply knows, so that a late confirmation cannot bless the next one.

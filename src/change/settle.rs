@@ -1,5 +1,8 @@
 //! What is left over from earlier commands, settled: a load that was cut off, a confirmation, going back.
 
+use std::time::Duration;
+
+use crate::host::Host;
 use crate::target::{self, Target};
 
 use super::ChangeError;
@@ -17,9 +20,28 @@ pub enum Settled {
     Kept(String),
     /// The load was complete, and waits for its confirmation.
     Waits(Pending),
-    /// The load had not begun, or was half done and has been undone: the old rules are loaded.
-    Undone(String),
+    /// It is taken back.
+    Undone {
+        /// The journal entry.
+        id: String,
+        /// What had become of it, and what is loaded now.
+        how: Undone,
+    },
 }
+
+/// How an apply came to be taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Undone {
+    /// The load had not begun, or was half done: the rules from before it are loaded.
+    CutOff,
+    /// The time of its confirmation was over, and its guardian had not put it back: the rules from before it are loaded.
+    Overdue,
+    /// A reboot took it away, and the guardian with it: nothing of it is loaded, and what was confirmed before it counts.
+    Rebooted,
+}
+
+/// How long after its time the guardian of an apply may need to put a large ruleset back. Later it is taken for dead.
+const GRACE: Duration = Duration::from_secs(120);
 
 /// The target of an entry.
 pub fn target_of(entry: &Entry) -> Result<&'static dyn Target, ChangeError> {
@@ -34,14 +56,22 @@ pub fn settle(held: &Held<'_>) -> Result<Settled, ChangeError> {
     let Some(mut entry) = state.entry(&pending.id)? else {
         // It was cut off before its way back was written, so before anything was loaded.
         state.set_pending(None)?;
-        return Ok(Settled::Undone(pending.id));
+        return Ok(Settled::Undone { id: pending.id, how: Undone::CutOff });
     };
     if pending.boot != guard::boot(host) {
         // A reboot took the rules and the guardian away; what was confirmed is loaded by whoever loads next.
         entry.stage = Stage::Restored;
         state.set_entry(&entry)?;
         state.set_pending(None)?;
-        return Ok(Settled::Undone(pending.id));
+        return Ok(Settled::Undone { id: pending.id, how: Undone::Rebooted });
+    }
+    if pending.waits && is_overdue(host, &pending) {
+        return match undo(held, target_of(&entry)?, &mut entry, "nobody confirmed in time") {
+            ChangeError::PutBack { .. } | ChangeError::NotLoaded { .. } => {
+                Ok(Settled::Undone { id: pending.id, how: Undone::Overdue })
+            }
+            broken => Err(broken),
+        };
     }
     if pending.waits {
         return Ok(Settled::Waits(pending));
@@ -60,9 +90,24 @@ pub fn settle(held: &Held<'_>) -> Result<Settled, ChangeError> {
         return Ok(Settled::Kept(pending.id));
     }
     match undo(held, target, &mut entry, "a load was cut off") {
-        ChangeError::PutBack { .. } | ChangeError::NotLoaded { .. } => Ok(Settled::Undone(pending.id)),
+        ChangeError::PutBack { .. } | ChangeError::NotLoaded { .. } => {
+            Ok(Settled::Undone { id: pending.id, how: Undone::CutOff })
+        }
         broken => Err(broken),
     }
+}
+
+/// Whether the guardian should have put this back long ago. The guardian itself goes by a clock that nobody can set; by
+/// the other one, which can jump, it is only told that the guardian is dead.
+fn is_overdue(host: &dyn Host, pending: &Pending) -> bool {
+    let by = pending.confirm_by.as_deref().and_then(|t| t.parse::<jiff::Timestamp>().ok());
+    by.is_some_and(|by| host.now() > by + GRACE)
+}
+
+/// What an earlier command left behind, without touching it: what waits in this boot, or the entry of a load that was cut
+/// off.
+pub fn left_behind(host: &dyn Host, state: &State<'_>) -> Result<Option<Pending>, ChangeError> {
+    Ok(state.pending()?.filter(|p| p.boot == guard::boot(host)))
 }
 
 /// Keeps what waits. The caller holds the lock.

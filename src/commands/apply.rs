@@ -71,7 +71,7 @@ impl Verb for Apply {
     fn run(self, cx: &Context<'_>) -> Result<Change, Failure> {
         let profile = usable(cx, today(cx.host))?;
         let state = State::new(cx.host, &cx.options.state_dir);
-        let (held, settled) = hold(cx, &state)?;
+        let (held, settled) = hold(cx, &state, self.dry_run)?;
         none_waits(&settled)?;
         let seen = Current { current: Vec::new(), target: self.target.clone() }.read(cx)?;
         let target = seen.target;

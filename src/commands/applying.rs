@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::change::{Applied, Closure, Confirmed, Effect, Entry, Finding, Held, Plan, Settled, Stage, State, settle};
+use crate::change::{
+    Applied, Closure, Confirmed, Effect, Entry, Finding, Held, Plan, Settled, Stage, State, Undone, left_behind, settle,
+};
 use crate::host::{Connection, connections};
 use crate::net::AddrSet;
 use crate::profile::Loaded;
@@ -14,6 +16,7 @@ use crate::profile::Loaded;
 use super::countdown::Came;
 use super::current::failure;
 use super::effect::{EffectObject, Why};
+use super::guard::record;
 use super::shape::{self, FindingShape, Lists};
 use super::{Context, Exit, Failure, Line, Page, Report, Role};
 
@@ -221,15 +224,37 @@ impl Report for Change {
     }
 }
 
-/// Takes the lock and settles what earlier commands left behind.
-pub(super) fn hold<'a>(cx: &Context<'_>, state: &'a State<'a>) -> Result<(Held<'a>, Settled), Failure> {
+/// Takes the lock and settles what earlier commands left behind. A dry run only says what that would be.
+pub(super) fn hold<'a>(cx: &Context<'_>, state: &'a State<'a>, dry_run: bool) -> Result<(Held<'a>, Settled), Failure> {
     let held = state.lock().map_err(failure)?;
-    let settled = settle(&held).map_err(failure)?;
-    match &settled {
-        Settled::Kept(id) => cx.warn(format!("the apply {id} was cut off after its load; it is complete and kept")),
-        Settled::Undone(id) => cx.warn(format!("the apply {id} was cut off; the rules from before it are loaded")),
-        Settled::Nothing | Settled::Waits(_) => {}
+    if dry_run {
+        return Ok(match left_behind(cx.host, state).map_err(failure)? {
+            Some(pending) if pending.waits => (held, Settled::Waits(pending)),
+            Some(pending) => {
+                cx.warn(format!("the apply {} was cut off; the next command finishes or undoes it", pending.id));
+                (held, Settled::Nothing)
+            }
+            None => (held, Settled::Nothing),
+        });
     }
+    let settled = settle(&held).map_err(failure)?;
+    let said = match &settled {
+        Settled::Kept(id) => format!("the apply {id} was cut off after its load; it is complete and kept"),
+        Settled::Undone { id, how: Undone::CutOff } => {
+            format!("the apply {id} was cut off; the rules from before it are loaded")
+        }
+        Settled::Undone { id, how: Undone::Overdue } => format!(
+            "nobody confirmed the apply {id} in time, and its guardian did not put it back; the rules from before it are \
+             loaded now"
+        ),
+        Settled::Undone { id, how: Undone::Rebooted } => {
+            format!("a reboot took the apply {id} away before it was confirmed; what was confirmed before it counts")
+        }
+        Settled::Nothing | Settled::Waits(_) => return Ok((held, settled)),
+    };
+    // A timer has no terminal: what it has settled must be found later.
+    record(cx, &said);
+    cx.warn(said);
     Ok((held, settled))
 }
 

@@ -43,7 +43,7 @@ impl Verb for Confirm {
 
     fn run(self, cx: &Context<'_>) -> Result<Confirmation, Failure> {
         let state = State::new(cx.host, &cx.options.state_dir);
-        let (held, settled) = hold(cx, &state)?;
+        let (held, settled) = hold(cx, &state, false)?;
         let (entry, pending) = match confirm(&held, self.token.as_deref()) {
             Ok(kept) => kept,
             Err(ChangeError::NothingThere(why)) => {

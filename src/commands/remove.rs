@@ -40,12 +40,21 @@ impl Verb for Remove {
 
     fn run(self, cx: &Context<'_>) -> Result<Change, Failure> {
         let state = State::new(cx.host, &cx.options.state_dir);
-        let (held, settled) = hold(cx, &state)?;
+        let (held, settled) = hold(cx, &state, self.dry_run)?;
         none_waits(&settled)?;
         let here = platform(cx);
         let settings = TargetSettings::default();
         let scope = confirmed_scope(cx, &state)?.unwrap_or_else(|| Scope::of_port(993));
         let lists = self.lists;
+        // One that goes because it is not wanted beside the confirmed one leaves that confirmed.
+        let confirms = match state.confirmed().map_err(failure)? {
+            Some(other @ Confirmed::Profile { .. })
+                if matches!((&self.target, &other), (Some(gone), Confirmed::Profile { target, .. }) if gone != target) =>
+            {
+                other
+            }
+            _ => Confirmed::Absent,
+        };
         let mut asked = self.yes || self.dry_run;
         let mut last: Option<Change> = None;
         loop {
@@ -55,7 +64,7 @@ impl Verb for Remove {
             // One firewall after the other; with nothing left the last change stands for all.
             let Some(found) = next.and_then(target::by_name) else {
                 if !self.dry_run && held_by.is_empty() {
-                    state.set_confirmed(&Confirmed::Absent).map_err(failure)?;
+                    state.set_confirmed(&confirms).map_err(failure)?;
                 }
                 return if let Some(change) = last {
                     Ok(change)
@@ -90,7 +99,7 @@ impl Verb for Remove {
                 digest: None,
                 closed: false,
                 closure: None,
-                confirms: Some(Confirmed::Absent),
+                confirms: Some(confirms.clone()),
                 confirm: None,
                 cut: false,
                 ports: scope.ports.clone(),

@@ -53,7 +53,7 @@ impl Verb for Restore {
         if is_right(cx.host, &state).map_err(failure)? {
             return nothing("nothing was changed since the last look");
         }
-        let (held, settled) = hold(cx, &state)?;
+        let (held, settled) = hold(cx, &state, self.dry_run)?;
         if let Settled::Waits(pending) = settled {
             return nothing(&format!("the apply {} waits to be confirmed", pending.id));
         }

@@ -54,15 +54,18 @@ impl Verb for Rollback {
             let entries = state.entries().map_err(failure)?;
             return Ok(RolledBack::List { entries: entries.iter().map(EntryObject::from).collect() });
         }
-        let (held, settled) = hold(cx, &state)?;
-        if let Settled::Waits(pending) = &settled {
-            let entry = refuse(&held, pending).map_err(failure)?;
+        let (held, settled) = hold(cx, &state, false)?;
+        // What was never kept is taken back first: by now, or because it was found cut off.
+        let taken_back = match &settled {
+            Settled::Waits(pending) => Some(refuse(&held, pending).map_err(failure)?),
+            Settled::Undone { id, .. } => state.entry(id).map_err(failure)?,
+            Settled::Nothing | Settled::Kept(_) => None,
+        };
+        if let Some(entry) = taken_back.filter(|_| self.to.is_none()) {
             let target = target_of(&entry).map_err(failure)?;
             let mut change = Change::nothing(target.spec().name, Vec::new()).put_back(&entry);
             change.note(format!("the apply {} was taken back before it was confirmed", entry.id));
-            if self.to.is_none() {
-                return Ok(RolledBack::Change(Box::new(change)));
-            }
+            return Ok(RolledBack::Change(Box::new(change)));
         }
         let (entry, confirms) = behind(&state, self.to.as_deref()).map_err(failure)?;
         let target = target_of(&entry).map_err(failure)?;

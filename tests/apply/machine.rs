@@ -103,9 +103,14 @@ impl Machine {
 
     /// A profile that trusts these networks.
     pub(crate) fn profile(&self, name: &str, networks: &[&str], service: &str) -> String {
+        self.profile_with(name, networks, service, "")
+    }
+
+    /// A profile that trusts these networks, with more tables.
+    pub(crate) fn profile_with(&self, name: &str, networks: &[&str], service: &str, tables: &str) -> String {
         let list = networks.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ");
         let text = format!(
-            "schema = 1\nname = \"{name}\"\n[service]\nplaintext_imap = \"leave\"\n{service}\n[[trusted]]\nname = \"office\"\nnetworks = [{list}]\n{}",
+            "schema = 1\nname = \"{name}\"\n[service]\nplaintext_imap = \"leave\"\n{service}\n[[trusted]]\nname = \"office\"\nnetworks = [{list}]\n{tables}{}",
             self.backend.settings()
         );
         let path = self.path(&format!("{name}.toml"));

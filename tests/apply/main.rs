@@ -11,4 +11,5 @@ mod faults;
 mod guardian;
 mod neighbours;
 mod packets;
+mod restore;
 mod ways;

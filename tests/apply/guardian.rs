@@ -7,7 +7,7 @@ use crate::lab::inside;
 use crate::machine::{Backend, Machine};
 
 /// Waits until something holds, as long as a slow machine may need.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < Duration::from_secs(60), "{what} did not come");

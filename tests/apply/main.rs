@@ -12,4 +12,5 @@ mod guardian;
 mod neighbours;
 mod packets;
 mod restore;
+mod ssh;
 mod ways;

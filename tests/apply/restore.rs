@@ -184,7 +184,7 @@ fn a_load_that_was_cut_in_two_is_undone() {
 }
 
 /// The process that waits for an apply of this machine.
-fn guardian_of(machine: &Machine) -> Option<i32> {
+pub(crate) fn guardian_of(machine: &Machine) -> Option<i32> {
     let state = machine.path("state").display().to_string();
     std::fs::read_dir("/proc").expect("it is mounted").flatten().find_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;

@@ -83,6 +83,11 @@ impl Access {
             .minus(no_source())
     }
 
+    /// Whether any source can have such an outcome: asked before what costs a look at every source.
+    pub fn may(&self, wanted: impl Fn(&Outcome) -> bool) -> bool {
+        self.outcomes.iter().any(wanted)
+    }
+
     /// Every distinct outcome that some source has, with those sources, in the order of the outcomes.
     pub fn groups(&self) -> Vec<(Outcome, AddrSet)> {
         let mut sets: Vec<(Vec<_>, Vec<_>)> = vec![(Vec::new(), Vec::new()); self.outcomes.len()];

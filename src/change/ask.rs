@@ -125,6 +125,9 @@ impl Ord for AddrSetOrd {
 impl Unknown {
     /// Everything that an answer leaves open of some sources, in order.
     pub fn of(access: &Access, ruleset: &Ruleset, sources: &AddrSet) -> Vec<Self> {
+        if !access.may(|o| matches!(o.verdict, Verdict::Unknown { .. })) {
+            return Vec::new();
+        }
         let mut out: Vec<Self> = access
             .groups()
             .into_iter()

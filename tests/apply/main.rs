@@ -6,11 +6,16 @@
 mod lab;
 mod machine;
 
+#[path = "../support/dice.rs"]
+#[allow(dead_code)] // the dice are shared, too
+mod dice;
+
 mod cut;
 mod faults;
 mod guardian;
 mod neighbours;
 mod packets;
 mod restore;
+mod small;
 mod ssh;
 mod ways;

@@ -13,7 +13,8 @@ use crate::machine::{Backend, Machine};
 /// How many times the rules are changed.
 const APPLIES: usize = 200;
 
-fn connect(from: &str, time: Duration) -> std::io::Result<TcpStream> {
+/// A connection from one of the clients' addresses to the guarded port.
+pub(crate) fn connect(from: &str, time: Duration) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     let from: IpAddr = from.parse().expect("an address");
     socket.bind(&SocketAddr::new(from, 0).into())?;

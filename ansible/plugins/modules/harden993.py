@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Brings one host to a profile of who may reach IMAPS, or takes our rules away."""
 
+from __future__ import absolute_import, division, print_function
 from __future__ import annotations
+
+__metaclass__ = type
 
 DOCUMENTATION = r"""
 ---

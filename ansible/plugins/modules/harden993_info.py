@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Reads who can reach a port of a host, whether its rules hold, and its state; changes nothing."""
 
+from __future__ import absolute_import, division, print_function
 from __future__ import annotations
+
+__metaclass__ = type
 
 DOCUMENTATION = r"""
 ---

@@ -4,6 +4,7 @@
 #[path = "../kernel/lab.rs"]
 #[allow(dead_code)] // the lab is shared with the kernel tests, which use more of it
 mod lab;
+#[path = "../support/machine.rs"]
 mod machine;
 
 #[path = "../support/dice.rs"]

@@ -9,6 +9,10 @@ mod policies;
 mod written;
 
 #[cfg(target_os = "linux")]
+mod altered;
+#[cfg(target_os = "linux")]
+mod judge;
+#[cfg(target_os = "linux")]
 #[path = "../kernel/lab.rs"]
 #[allow(dead_code)] // the lab is shared with the kernel tests, which use more of it
 mod lab;
@@ -16,5 +20,17 @@ mod lab;
 #[path = "../support/machine.rs"]
 #[allow(dead_code)] // shared with the tests of apply, which use more of it
 mod machine;
+#[path = "../support/mutants.rs"]
+mod mutants;
+#[cfg(target_os = "linux")]
+mod others;
+#[cfg(target_os = "linux")]
+#[path = "../kernel/probe.rs"]
+#[allow(dead_code)]
+mod probe;
 #[cfg(target_os = "linux")]
 mod unchanged;
+#[cfg(target_os = "linux")]
+#[path = "../kernel/wire.rs"]
+#[allow(dead_code)]
+mod wire;

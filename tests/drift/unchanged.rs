@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::dice::Dice;
+use crate::judge::profile;
 use crate::lab::{inside, run};
 use crate::machine::{Backend, Machine};
-use crate::{policies, written};
+use crate::policies;
 
 /// How many generated policies are loaded into each firewall.
 const POLICIES: u64 = 30;
@@ -116,10 +117,8 @@ fn all_unchanged(test: &str, backend: Backend) {
         }
         for seed in 0..POLICIES {
             let draft = policies::draft(&mut Dice::new(9_000_000 + seed), seed == 17);
-            let mut text = written::profile("generated", &draft);
-            text.push_str(backend.settings());
             let path = machine.path("generated.toml").display().to_string();
-            std::fs::write(&path, text).expect("the profile is written");
+            std::fs::write(&path, profile(backend, &draft)).expect("the profile is written");
             unchanged(&machine, &path, seed % 2 == 1);
         }
     });

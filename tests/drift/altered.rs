@@ -9,7 +9,7 @@ use crate::machine::Backend;
 use crate::mutants;
 
 /// How many changes are made to each firewall.
-const ROUNDS: u64 = 40;
+const ROUNDS: u64 = 24;
 
 /// What is loaded, in a form that can be loaded again: nft's listing of our table, or what iptables saves of `filter`.
 fn listing(backend: Backend) -> Vec<(String, String)> {
@@ -55,6 +55,9 @@ fn change(backend: Backend, dice: &mut Dice) -> Option<String> {
         3 => {
             if backend == Backend::Nftables {
                 let sets = of(&|l| l.starts_with("\tset "));
+                if sets.is_empty() {
+                    return None;
+                }
                 let name = lines[*dice.pick(&sets)].split_whitespace().nth(1).expect("a name");
                 run("nft", &["flush", "set", "inet", "harden993", name], "");
                 return Some(format!("{name} is flushed"));
@@ -117,6 +120,8 @@ fn changes_are_told(test: &str, backend: Backend) {
             let altered = field.fire(&probes);
             field.machine.apply(&field.profile);
             let mended = field.fire(&probes);
+            // What packets leave behind (counters, who is counted) is no difference.
+            assert_eq!(field.json("diff", 0)["text"], "");
             for (probe, (old, new)) in probes.iter().zip(altered.into_iter().zip(mended)) {
                 let interface = INTERFACES[probe.interface];
                 let of = entry(&effect, probe.port, interface);

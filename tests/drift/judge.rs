@@ -139,8 +139,12 @@ pub(crate) fn firm(dice: &mut Dice) -> Draft {
 /// a random part, but always those of the sets.
 pub(crate) fn probes(draft: &Draft, sets: &[&AddrSet], dice: &mut Dice) -> Vec<Probe> {
     let (mut first, mut rest) = (BTreeSet::new(), BTreeSet::new());
-    sets.iter().for_each(|s| edges(s, &mut first));
-    draft.grants.iter().map(|g| &g.sources).chain([&draft.blocked]).for_each(|s| edges(s, &mut rest));
+    for set in sets {
+        edges(set, &mut first);
+    }
+    for set in draft.grants.iter().map(|g| &g.sources).chain([&draft.blocked]) {
+        edges(set, &mut rest);
+    }
     for _ in 0..10 {
         rest.insert((dice.next() as u32).ip());
         rest.insert((u128::from(dice.next()) << 64 | u128::from(dice.next())).ip());

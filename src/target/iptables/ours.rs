@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
+use super::read::canonical;
 use crate::net::{AddrSet, Family};
 use crate::ruleset::{Chain, ChainId, Hook, Match, Rule, Ruleset, Stage, Then};
 
@@ -68,6 +69,9 @@ fn jumps(ruleset: &Ruleset) -> Vec<Jump<'_>> {
             }
         }
     }
+    // As the tools list the chains, whatever order a file has.
+    let order = ["INPUT", "FORWARD"];
+    out.sort_by_key(|jump| order.iter().position(|o| *o == jump.from).unwrap_or(order.len()));
     out
 }
 
@@ -128,7 +132,7 @@ fn print_rule(chain: &str, rule: &Rule, ruleset: &Ruleset, family: Family, out: 
         _ => None,
     };
     let Some(set) = sources else {
-        out.extend(["-A ", chain, " ", text, "\n"]);
+        out.extend(["-A ", chain, " ", &canonical(text), "\n"]);
         return;
     };
     // What stands behind the last network.

@@ -79,6 +79,18 @@ pub(super) fn text(rate: Rate) -> String {
     format!("{}/{unit}", rate.count)
 }
 
+/// The value of an option of `limit` or `hashlimit` as the tools print it: `60/minute` is `1/sec`. None if the option's
+/// value is no rate.
+pub(super) fn printed(option: &str, value: &str) -> Option<String> {
+    let scale = match option {
+        "--limit" => LIMIT_SCALE,
+        "--hashlimit" | "--hashlimit-above" | "--hashlimit-upto" => HASHLIMIT_SCALE,
+        _ => return None,
+    };
+    let rate = parse(value)?;
+    Some(text(kept(rate, scale).unwrap_or(rate)))
+}
+
 /// A rate in a name: `10m`.
 pub(super) fn short(rate: Rate) -> String {
     format!("{}{}", rate.count, &rate.per.name()[..1])
@@ -136,6 +148,21 @@ mod tests {
         assert_eq!(expire(bucket(1, Per::Hour, 1_000)), None);
         assert_eq!(expire(bucket(1, Per::Hour, 500)), Some(1_800_000_000));
         assert_eq!(expire(bucket(60, Per::Minute, 30)), Some(60_000));
+    }
+
+    #[test]
+    fn a_rate_is_printed_in_one_spelling() {
+        for (option, written, is) in [
+            ("--limit", "10/minute", Some("10/min")),
+            ("--limit", "10/min", Some("10/min")),
+            ("--limit", "60/m", Some("1/sec")),
+            ("--limit", "7", Some("7/sec")),
+            ("--hashlimit-above", "3600/hour", Some("1/sec")),
+            ("--hashlimit-above", "100kb/s", None),
+            ("--limit-burst", "10", None),
+        ] {
+            assert_eq!(printed(option, written).as_deref(), is, "{option} {written}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::target::{Listing, ReadError};
 pub(super) use block::Line;
 pub(super) use block::{Block, RawChain, Variant};
 pub(super) use scan::{FAMILY, recognises, scan};
+pub(super) use words::canonical;
 
 /// Reads every section that is of iptables or ipset; others are passed over.
 pub(super) fn read(listing: &Listing) -> Result<Ruleset, ReadError> {

@@ -24,7 +24,7 @@ const BUILT_IN: &[(&str, &str, Hook, i32)] = &[
     ("security", "FORWARD", Hook::Forward, 50),
 ];
 
-/// The most bytes of a rule that an origin keeps.
+/// The most bytes of somebody's rule that an origin keeps. Rules of ours are compared by their texts and kept whole.
 const SHOWN: usize = 240;
 
 /// Adds a table.
@@ -69,7 +69,7 @@ pub(super) fn add(block: &Block<'_>, sets: &Sets<'_>, ruleset: &mut Ruleset) {
             if chain.name == "H993-POLICY" && ruleset.digest.is_none() {
                 ruleset.digest = comment.and_then(|c| c.strip_prefix(DIGEST).map(str::to_owned));
             }
-            let origin = ruleset.origin(origin(&place, *line));
+            let origin = ruleset.origin(origin(&place, *line, chain.name.starts_with("H993-")));
             ruleset.push(id, Rule { matches, log, then, origin });
         }
     }
@@ -109,8 +109,8 @@ fn jumping(ruleset: &mut Ruleset, place: &str, to: ChainId, name: &str) -> Chain
     chain
 }
 
-fn origin(place: &str, line: Line<'_>) -> Origin {
-    let mut end = line.text.len().min(SHOWN);
+fn origin(place: &str, line: Line<'_>, ours: bool) -> Origin {
+    let mut end = if ours { line.text.len() } else { line.text.len().min(SHOWN) };
     while !line.text.is_char_boundary(end) {
         end -= 1;
     }

@@ -1,8 +1,11 @@
 //! The statements of a text rule.
 
-use crate::access::{Bucket, Per, Rate, Refuse};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::document::{Base, CtCount, Inner, Limit, Statement, Translation, Verdict};
+use crate::access::{Bucket, Per, Rate, Refuse};
+use crate::net::{Addr as _, Family};
+
+use super::document::{Base, CtCount, Inner, Limit, Op, Operand, Right, Statement, Translation, Verdict};
 use super::field::Field;
 use super::lexer::Token;
 use super::operand::{Cursor, begins_test};
@@ -141,9 +144,28 @@ fn test(cursor: &mut Cursor<'_, '_>, out: &mut Vec<Statement>) {
     }
     let op = cursor.op();
     match cursor.right() {
-        Some(right) => out.push(Statement::Match { key, op, right }),
+        Some(right) => out.push(under_length(key, op, right)),
         None => unread(before, cursor, out),
     }
+}
+
+/// A test of the looked-up address through the mask of a length: nft 0.9.3 prints `ip saddr & 255.255.255.0 == @s` as
+/// `ip saddr @s/24`.
+fn under_length(mut key: Vec<Operand>, op: Op, right: Right) -> Statement {
+    if let (
+        [Operand { field: Field::Source(family) | Field::Destination(family), mask: mask @ None }],
+        Right::Named(name),
+    ) = (&mut key[..], &right)
+        && let Some((set, length)) = name.split_once('/')
+        && let Ok(length) = length.parse::<u8>()
+    {
+        *mask = Some(match family {
+            Family::V4 => Ipv4Addr::from(u32::mask(length)).to_string(),
+            Family::V6 => Ipv6Addr::from(u128::mask(length)).to_string(),
+        });
+        return Statement::Match { key, op, right: Right::Named(set.to_owned()) };
+    }
+    Statement::Match { key, op, right }
 }
 
 fn own_operands(field: &Field) -> Option<String> {
@@ -451,6 +473,16 @@ mod tests {
         let Statement::Match { op: Op::NotEqual, right: Right::Under(v, m), .. } = &all[0] else { panic!("{all:?}") };
         assert_eq!((v.as_str(), m.as_str()), ("syn", "syn,ack"));
         assert_eq!(all[1..], [Statement::Nothing, Statement::Verdict(Verdict::Drop)]);
+    }
+
+    #[test]
+    fn a_length_behind_a_set_is_a_mask() {
+        for (old, new) in [
+            ("ip saddr @s/18 accept", "ip saddr & 255.255.192.0 @s accept"),
+            ("ip6 daddr @s/47 accept", "ip6 daddr & ffff:ffff:fffe:: @s accept"),
+        ] {
+            assert_eq!(read(old), read(new));
+        }
     }
 
     #[test]

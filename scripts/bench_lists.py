@@ -37,3 +37,11 @@ def networks(count: int) -> list[str]:
     if not digest.startswith(KNOWN.get(count, "")):
         raise SystemExit(f"the list of {count} networks is not the one that the figures are about: {digest}")
     return lines
+
+
+def unlisted(listed: list[str]) -> str:
+    """An address that no listed network holds."""
+    known = set(listed)
+    hosts = (ipaddress.ip_network(f"9.9.{i}.9") for i in range(256))
+    free = (h for h in hosts if not any(str(h.supernet(new_prefix=n)) in known for n in range(16, 33)))
+    return str(next(free).network_address)

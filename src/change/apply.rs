@@ -217,7 +217,7 @@ fn way_back(host: &dyn Host, plan: &Plan, goal: &Goal<'_>) -> Result<Option<Stri
         };
     };
     let read = target.read(&Listing::parse(text)).map_err(|e| no_way(e.to_string()))?;
-    if Side::of(&target.print(&read), None).print != plan.old.print {
+    if Side::of(&target.print(&read), None, None).print != plan.old.print {
         return Err(no_way("the snapshot does not read as what is loaded".to_owned()));
     }
     let rehearsal = target.rehearsal(listing, text, goal.settings)?;
@@ -250,7 +250,7 @@ fn seen(
 
 /// Holds what is loaded against what it was to be; the generation number of what was seen.
 fn read_back(host: &dyn Host, target: &'static dyn Target, wanted: &Side) -> Result<Option<u32>, ChangeError> {
-    let live = seen(host, target, |found| found == wanted)?.ok_or(ChangeError::NotAsRendered)?;
+    let live = seen(host, target, |found| found.is(wanted))?.ok_or(ChangeError::NotAsRendered)?;
     Ok(live.generation)
 }
 
@@ -294,7 +294,7 @@ pub(super) fn undo(held: &Held<'_>, target: &'static dyn Target, entry: &mut Ent
 fn put_back(held: &Held<'_>, target: &'static dyn Target, entry: &Entry) -> Result<bool, ChangeError> {
     let (host, state) = (held.host, held.state);
     let (live, found) = side(host, target)?;
-    if found.print == entry.before.print {
+    if found.has_rules_of(&entry.before) {
         return Ok(false);
     }
     let before = state.before(&entry.id)?;
@@ -319,7 +319,7 @@ fn bring(
 ) -> Result<(), ChangeError> {
     let loading = target.loading(&live.listing, wanted, &crate::policy::TargetSettings::default())?;
     held.lock.shared(|| loading.load.iter().try_for_each(|step| run(held.host, step)))?;
-    seen(held.host, target, |found| found.print == entry.before.print)?.ok_or(ChangeError::NotAsBefore)?;
+    seen(held.host, target, |found| found.has_rules_of(&entry.before))?.ok_or(ChangeError::NotAsBefore)?;
     Ok(())
 }
 

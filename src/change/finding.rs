@@ -36,7 +36,7 @@ impl Severity {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
     /// A name that stays: `missing`, `excess`, `unknown`, `published-unguarded`, `two-targets`, `untracked`, `remark`,
-    /// `caller`, `drift`, `unconfirmed`, `cut-off`.
+    /// `caller`, `drift`, `unconfirmed`, `cut-off`, `moved`.
     pub code: &'static str,
     /// How much it matters.
     pub severity: Severity,
@@ -68,6 +68,17 @@ impl Finding {
             message: "our rules are loaded, but a reboot will not load them: nothing is confirmed".to_owned(),
             rule: None,
             help: Some("`harden993 apply` confirms what the profile says".to_owned()),
+        }
+    }
+
+    /// That our rules go from one variant of the firewall to another.
+    pub fn moved(from: &str, to: &str) -> Self {
+        Self {
+            code: "moved",
+            severity: Severity::Note,
+            message: format!("our rules are loaded in the variant {to}, and then taken away from {from}"),
+            rule: None,
+            help: None,
         }
     }
 

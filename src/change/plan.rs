@@ -50,12 +50,23 @@ impl Plan {
         let rendered = read_wanted(target, goal.wanted)?;
         let (loaded, wanted) = (target.print(&live.ruleset), target.print(&rendered));
         // Other targets of the platform may carry a digest too: the one that counts is this target's.
-        let old = Side::of(&loaded, live.digest(target));
-        let new = Side::of(&wanted, rendered.digest.clone());
-        let changed = old != new;
+        let old = Side::of(&loaded, live.digest(target), target.place(&live.listing)?);
+        let place = match goal.wanted {
+            Wanted::Absent => None,
+            Wanted::Snapshot(text) | Wanted::Anew(text) => target.place(&Listing::parse(text))?,
+            Wanted::Rendering(..) => target.asked_place(goal.settings),
+        };
+        let new = Side::of(&wanted, rendered.digest.clone(), place);
+        let changed = !old.is(&new);
         let after = target.replace_ours(&live.ruleset, &rendered);
         let effects = if changed { effect(&live.ruleset, &after, goal.scope) } else { Vec::new() };
         Ok(Self { text: unified(&loaded, &wanted), after, old, new, changed, effects, live })
+    }
+
+    /// From which variant of the firewall ours goes to which, if it does.
+    pub fn moved(&self) -> Option<(&str, &str)> {
+        let (old, new) = (self.old.place.as_deref()?, self.new.place.as_deref()?);
+        (old != new).then_some((old, new))
     }
 
     /// How the host is brought to the goal.
@@ -67,14 +78,24 @@ impl Plan {
 /// What of ours a host has loaded now, to be held against what was to be loaded.
 pub fn side(host: &dyn Host, target: &dyn Target) -> Result<(Live, Side), ChangeError> {
     let live = Live::read(host, target.platform())?;
-    let found = Side::of(&target.print(&live.ruleset), live.digest(target));
+    let found = Side::of(&target.print(&live.ruleset), live.digest(target), target.place(&live.listing)?);
     Ok((live, found))
 }
 
 impl Side {
-    /// What is printed of ours, and the digest that it carries.
-    pub(super) fn of(print: &str, digest: Option<String>) -> Self {
-        Self { print: (!print.is_empty()).then(|| fingerprint(print)), digest }
+    /// What is printed of ours, the digest that it carries, and where it is.
+    pub(super) fn of(print: &str, digest: Option<String>, place: Option<String>) -> Self {
+        Self { print: (!print.is_empty()).then(|| fingerprint(print)), digest, place }
+    }
+
+    /// Whether this, which is loaded, is what was wanted.
+    pub(super) fn is(&self, wanted: &Self) -> bool {
+        self.digest == wanted.digest && self.has_rules_of(wanted)
+    }
+
+    /// Whether the rules of this are those of another time, whatever digest they carry.
+    pub(super) fn has_rules_of(&self, wanted: &Self) -> bool {
+        self.print == wanted.print && (wanted.place.is_none() || self.place == wanted.place)
     }
 }
 

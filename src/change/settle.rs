@@ -78,7 +78,7 @@ pub fn settle(held: &Held<'_>) -> Result<Settled, ChangeError> {
     }
     let target = target_of(&entry)?;
     let (live, found) = side(host, target)?;
-    if found == entry.after {
+    if found.is(&entry.after) {
         if pending.confirm_by.is_some() {
             pending.waits = true;
             entry.stage = Stage::Waiting;

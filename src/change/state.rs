@@ -53,6 +53,9 @@ pub struct Side {
     pub print: Option<String>,
     /// The policy digest that they carry.
     pub digest: Option<String>,
+    /// In which variant of the firewall they are; none: in the only one, or in any.
+    #[serde(default)]
+    pub place: Option<String>,
 }
 
 /// What boot and timer load.
@@ -185,6 +188,8 @@ impl<'a> State<'a> {
     /// [`ChangeError::Locked`] if another command holds it.
     pub fn lock(&self) -> Result<Held<'_>, ChangeError> {
         self.host.make_folder(&self.dir, 0o700)?;
+        // What stands there is loaded with the rights of root.
+        self.host.is_own_folder(&self.dir)?;
         let lock = self.host.lock(&self.dir.join("lock"))?.ok_or(ChangeError::Locked)?;
         Ok(Held { host: self.host, state: self, lock })
     }
@@ -227,11 +232,7 @@ impl<'a> State<'a> {
 
     /// The journal, oldest first. Entries that cannot be read are left out: a torn one was never complete.
     pub fn entries(&self) -> Result<Vec<Entry>, ChangeError> {
-        let folder = self.dir.join("journal");
-        if !self.host.exists(&folder) {
-            return Ok(Vec::new());
-        }
-        let names = self.host.list(&folder)?;
+        let names = self.names()?;
         Ok(names.iter().filter_map(|id| self.entry(id).ok().flatten()).collect())
     }
 
@@ -261,11 +262,8 @@ impl<'a> State<'a> {
     /// What was loaded before an apply; none: nothing of ours.
     pub fn before(&self, id: &str) -> Result<Option<String>, ChangeError> {
         let path = self.dir.join("journal").join(Self::checked(id)?).join("before");
-        if !self.host.exists(&path) {
-            return Ok(None);
-        }
-        let bytes = self.host.read(&path, LARGEST)?;
-        String::from_utf8(bytes).map(Some).map_err(|e| Self::wrong(&path, e))
+        let bytes = present(self.host.read(&path, LARGEST))?;
+        bytes.map(|b| String::from_utf8(b).map_err(|e| Self::wrong(&path, e))).transpose()
     }
 
     /// Keeps every file of a profile.
@@ -307,7 +305,7 @@ impl<'a> State<'a> {
             }
         }
         let folder = self.dir.join("journal");
-        let names = if self.host.exists(&folder) { self.host.list(&folder)? } else { Vec::new() };
+        let names = self.names()?;
         // What has no entry was cut off before anything was loaded.
         let torn = names.into_iter().filter(|n| !entries.iter().any(|e| e.id == *n));
         let old = entries.iter().rev().skip(KEPT).map(|e| e.id.clone());
@@ -324,8 +322,7 @@ impl<'a> State<'a> {
     /// An id that no entry has, which sorts behind all of them.
     pub fn new_id(&self) -> Result<String, ChangeError> {
         let now = self.host.now().strftime("%Y%m%dT%H%M%SZ").to_string();
-        let folder = self.dir.join("journal");
-        let taken = if self.host.exists(&folder) { self.host.list(&folder)? } else { Vec::new() };
+        let taken = self.names()?;
         // A clock that was set back must not sort a new entry before an old one.
         let last = taken.iter().rev().find(|id| **id >= now);
         Ok(match last {
@@ -335,6 +332,11 @@ impl<'a> State<'a> {
                 format!("{base}-{:03}", number.parse::<u32>().unwrap_or(0) + 1)
             }
         })
+    }
+
+    /// The names of all entries, oldest first.
+    fn names(&self) -> Result<Vec<String>, ChangeError> {
+        Ok(present(self.host.list(&self.dir.join("journal")))?.unwrap_or_default())
     }
 
     /// The part of an id that may be a file name: digits, letters and dashes only.
@@ -351,14 +353,8 @@ impl<'a> State<'a> {
 
     fn get<T: DeserializeOwned>(&self, name: &Path) -> Result<Option<T>, ChangeError> {
         let path = self.dir.join(name);
-        if !self.host.exists(&path) {
-            return Ok(None);
-        }
-        let bytes = match self.host.read(&path, LARGEST) {
-            Err(e) if e.kind() == Some(std::io::ErrorKind::NotFound) => return Ok(None),
-            other => other?,
-        };
-        serde_json::from_slice(&bytes).map(Some).map_err(|e| Self::wrong(&path, e))
+        let bytes = present(self.host.read(&path, LARGEST))?;
+        bytes.map(|b| serde_json::from_slice(&b).map_err(|e| Self::wrong(&path, e))).transpose()
     }
 
     fn put<T: Serialize>(&self, name: &Path, value: &T) -> Result<(), ChangeError> {
@@ -370,6 +366,14 @@ impl<'a> State<'a> {
 
     fn wrong(path: &Path, why: impl std::fmt::Display) -> ChangeError {
         ChangeError::State { path: path.display().to_string(), message: why.to_string() }
+    }
+}
+
+/// What was found; none if it is not there. That it may not be looked at is an error, and never "nothing".
+fn present<T>(found: Result<T, HostError>) -> Result<Option<T>, HostError> {
+    match found {
+        Err(e) if e.kind() == Some(std::io::ErrorKind::NotFound) => Ok(None),
+        other => other.map(Some),
     }
 }
 

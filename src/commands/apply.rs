@@ -92,6 +92,7 @@ impl Verb for Apply {
         let verified = verify(&rules.policy, &plan.after, &scope);
         let mut found = findings(&rules.policy, target.platform(), &plan.after, &verified);
         found.extend(Self::caller(cx, &rules));
+        found.extend(plan.moved().map(|(from, to)| Finding::moved(from, to)));
         let why = Why::of(&plan, &profile.loaded.provenance);
         let lists = self.lists;
         let digest = Some(rules.digest.to_string());

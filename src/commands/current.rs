@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::change::{ChangeError, Live, holders};
-use crate::host::HostError;
+use crate::host::{HostError, Refused};
 use crate::ruleset::Ruleset;
 use crate::target::{self, ALL, Listing, Platform, Section, Target, read_host};
 
@@ -161,6 +161,18 @@ fn choose(platform: Platform, live: &Live) -> Result<&'static dyn Target, Failur
 pub(super) fn failure(error: ChangeError) -> Failure {
     use super::Exit;
     let help = match &error {
+        ChangeError::Host(HostError::Io { error, .. }) => match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                Some("run it as root (`sudo harden993 …`): the state directory is root's own".to_owned())
+            }
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Some("make room there".to_owned()),
+            _ => Some("name a directory that can be written to with `--state-dir`".to_owned()),
+        },
+        ChangeError::Host(HostError::Refused { why: Refused::Foreign | Refused::Shared, .. }) => Some(
+            "what is kept there is loaded as root: give it to root and to nobody else (`chown root`, `chmod 700`), or name \
+             another with `--state-dir`"
+                .to_owned(),
+        ),
         e if e.is_permission() => Some("run it as root, or with CAP_NET_ADMIN (`sudo harden993 …`)".to_owned()),
         ChangeError::NoFirewall => {
             Some("install nftables (or iptables), or name a saved ruleset with `--current`".to_owned())

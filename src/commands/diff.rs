@@ -70,7 +70,8 @@ impl Verb for Diff {
         let goal = Goal { target, wanted: Wanted::Rendering(&job, &rules.files), settings: &rules.settings, scope: &scope };
         let plan = Plan::of(live, &goal).map_err(failure)?;
         let verified = verify(&rules.policy, &plan.after, &scope);
-        let found = findings(&rules.policy, target.platform(), &plan.after, &verified);
+        let mut found = findings(&rules.policy, target.platform(), &plan.after, &verified);
+        found.extend(plan.moved().map(|(from, to)| Finding::moved(from, to)));
         let (gained, lost) = (Effect::union(&plan.effects, "gained"), Effect::union(&plan.effects, "lost"));
         let unexpected = self.expected.differences(&gained, &lost)?;
         let exit = if self.expected.is_given() { !unexpected.is_empty() } else { plan.changed };
@@ -100,7 +101,8 @@ impl Report for Difference {
     fn page(self) -> Page {
         let mut page = Page::new();
         super::effect::text(&mut page, &self.text, self.all);
-        if self.changed && self.text.is_empty() {
+        let moves = self.found.iter().any(|f| f.code == "moved");
+        if self.changed && self.text.is_empty() && !moves {
             page.line(Line::new().dim("the rules stay; only the digest of the policy that they carry changes"));
         }
         super::effect::page(&mut page, &self.effects, &self.why, self.all);

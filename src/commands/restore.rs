@@ -1,9 +1,11 @@
 //! `restore`: make what is loaded of ours what the confirmed state says, for boot and timer.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use crate::change::{
-    Confirmed, Goal, Live, Order, Plan, Scope, Settled, State, check, execute, findings, is_right, of_host, remember, verify,
+    ChangeError, Confirmed, Goal, Live, Order, Plan, Scope, Settled, State, check, execute, findings, is_right, of_host, remember, verify,
 };
 use crate::policy::TargetSettings;
 use crate::profile::{self, Origin};
@@ -75,45 +77,61 @@ impl Verb for Restore {
         };
         let settings = rules.as_ref().map_or(&settings, |r| &r.settings);
         let goal = Goal { target, wanted, settings, scope: &scope };
-        let live = Live::read(cx.host, target.platform()).map_err(failure)?;
-        let generation = live.generation;
-        let plan = Plan::of(live, &goal).map_err(failure)?;
-        let found = match &rules {
-            Some(r) => findings(&r.policy, target.platform(), &plan.after, &verify(&r.policy, &plan.after, &scope)),
-            None => of_host(target.platform(), &plan.after),
-        };
-        let digest = rules.as_ref().map(|r| r.digest.to_string());
-        let change = Change::planned(target.spec().name, &plan, digest.clone(), Why::default(), found, lists);
-        if !plan.changed {
-            if !self.dry_run {
-                remember(cx.host, &state, generation).map_err(failure)?;
+        let mut tries = 1;
+        loop {
+            let live = Live::read(cx.host, target.platform()).map_err(failure)?;
+            let generation = live.generation;
+            let plan = Plan::of(live, &goal).map_err(failure)?;
+            let found = match &rules {
+                Some(r) => findings(&r.policy, target.platform(), &plan.after, &verify(&r.policy, &plan.after, &scope)),
+                None => of_host(target.platform(), &plan.after),
+            };
+            let digest = rules.as_ref().map(|r| r.digest.to_string());
+            let change = Change::planned(target.spec().name, &plan, digest.clone(), Why::default(), found, lists);
+            if !plan.changed {
+                if !self.dry_run {
+                    remember(cx.host, &state, generation).map_err(failure)?;
+                }
+                return Ok(change.kept());
             }
-            return Ok(change.kept());
+            if self.dry_run {
+                let loading = plan.loading(&goal).map_err(failure)?;
+                check(cx.host, &loading).map_err(failure)?;
+                return Ok(change);
+            }
+            let order = Order {
+                action: "restore",
+                by: who(cx),
+                digest,
+                closed: false,
+                closure: None,
+                confirms: Some(closure_of.clone()),
+                confirm: None,
+                cut: false,
+                ports: scope.ports.clone(),
+                state_dir: cx.options.state_dir.clone(),
+            };
+            match execute(&held, &plan, &goal, &order) {
+                Ok(applied) => {
+                    let said = format!("{name}: our rules were not as confirmed, and are loaded again");
+                    record(cx, &said);
+                    cx.warn(said);
+                    return Ok(change.applied(applied));
+                }
+                Err(ChangeError::NotLoaded { .. } | ChangeError::Stale) if tries < TRIES => {
+                    tries += 1;
+                    cx.host.sleep(PAUSE);
+                }
+                Err(e) => return Err(failure(e)),
+            }
         }
-        if self.dry_run {
-            let loading = plan.loading(&goal).map_err(failure)?;
-            check(cx.host, &loading).map_err(failure)?;
-            return Ok(change);
-        }
-        let order = Order {
-            action: "restore",
-            by: who(cx),
-            digest,
-            closed: false,
-            closure: None,
-            confirms: Some(closure_of),
-            confirm: None,
-            cut: false,
-            ports: scope.ports.clone(),
-            state_dir: cx.options.state_dir.clone(),
-        };
-        let applied = execute(&held, &plan, &goal, &order).map_err(failure)?;
-        let said = format!("{name}: our rules were not as confirmed, and are loaded again");
-        record(cx, &said);
-        cx.warn(said);
-        Ok(change.applied(applied))
     }
 }
+
+/// How often a load is tried that somebody else's came between, and how long after each try. When a host is started, or a
+/// firewall service is, others write at the same time: firewalld, for one, flushes iptables after it says that it runs.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The profile of a journal entry, read for today from the files that were kept.
 fn confirmed_profile(cx: &Context<'_>, state: &State<'_>, id: &str) -> Result<Usable, Failure> {

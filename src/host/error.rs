@@ -14,6 +14,12 @@ pub enum Refused {
     /// It is a FIFO, a socket or a device.
     #[error("it is not a regular file")]
     Special,
+    /// It belongs to another user than root and whoever asks.
+    #[error("it belongs to another user")]
+    Foreign,
+    /// Others than its owner may write to it.
+    #[error("others may write to it")]
+    Shared,
 }
 
 /// Why the machine could not do something. The message names the file or program.

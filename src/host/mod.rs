@@ -167,6 +167,9 @@ pub trait Host: fmt::Debug {
     /// Makes a folder with these permissions, and its parents; one that is there is left as it is.
     fn make_folder(&self, path: &Path, mode: u32) -> Result<(), HostError>;
 
+    /// Whether nobody but its owner, who is root or the user that this runs as, can put anything into a folder.
+    fn is_own_folder(&self, path: &Path) -> Result<(), HostError>;
+
     /// Writes files: all of them are prepared beside their places before the first is put into its place, and each appears
     /// there as a whole or not at all.
     fn write(&self, files: &[Write<'_>]) -> Result<(), HostError>;

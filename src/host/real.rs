@@ -78,7 +78,29 @@ impl Host for Real {
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
-        builder.create(path).map_err(|e| HostError::io(path, e))
+        builder.create(path).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => HostError::io(path, io::ErrorKind::NotADirectory.into()),
+            _ => HostError::io(path, e),
+        })
+    }
+
+    #[cfg(unix)]
+    fn is_own_folder(&self, path: &Path) -> Result<(), HostError> {
+        use std::os::unix::fs::MetadataExt as _;
+        let failed = |e| HostError::io(path, e);
+        let refused = |why| Err(HostError::Refused { path: path.to_owned(), why });
+        // A link is followed, but only where whoever made it could have made the folder as well.
+        let (link, folder) = (fs::symlink_metadata(path).map_err(failed)?, fs::metadata(path).map_err(failed)?);
+        let ours = [0, rustix::process::geteuid().as_raw()];
+        if !ours.contains(&link.uid()) || !ours.contains(&folder.uid()) {
+            return refused(Refused::Foreign);
+        }
+        if folder.mode() & 0o022 != 0 { refused(Refused::Shared) } else { Ok(()) }
+    }
+
+    #[cfg(not(unix))]
+    fn is_own_folder(&self, _path: &Path) -> Result<(), HostError> {
+        Ok(())
     }
 
     fn write(&self, files: &[Write<'_>]) -> Result<(), HostError> {

@@ -152,6 +152,10 @@ impl Host for Recorded {
         }
     }
 
+    fn is_own_folder(&self, _path: &Path) -> Result<(), HostError> {
+        Ok(())
+    }
+
     fn write(&self, files: &[Write<'_>]) -> Result<(), HostError> {
         files.iter().try_for_each(|f| self.insert(*f))
     }

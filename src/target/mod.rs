@@ -171,6 +171,16 @@ pub trait Target: Sync + fmt::Debug {
         None
     }
 
+    /// In which of the firewall's variants a listing holds something of ours, where there are such and it is told.
+    fn place(&self, _listing: &Listing) -> Result<Option<String>, ReadError> {
+        Ok(None)
+    }
+
+    /// The variant of the firewall that the profile asks for, if it does.
+    fn asked_place(&self, _settings: &TargetSettings) -> Option<String> {
+        None
+    }
+
     /// Whether the ruleset holds anything of ours.
     fn has_ours(&self, ruleset: &Ruleset) -> bool;
 

@@ -24,6 +24,7 @@ impl Host for Clock {
     fn exists(&self, path: &Path) -> bool { Real.exists(path) }
     fn list(&self, folder: &Path) -> Result<Vec<String>, HostError> { Real.list(folder) }
     fn make_folder(&self, path: &Path, mode: u32) -> Result<(), HostError> { Real.make_folder(path, mode) }
+    fn is_own_folder(&self, path: &Path) -> Result<(), HostError> { Real.is_own_folder(path) }
     fn write(&self, files: &[Write<'_>]) -> Result<(), HostError> { Real.write(files) }
     fn create(&self, file: Write<'_>) -> Result<(), HostError> { Real.create(file) }
     fn remove(&self, path: &Path) -> Result<(), HostError> { Real.remove(path) }

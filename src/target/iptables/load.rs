@@ -67,23 +67,23 @@ pub(super) fn loading(live: &Listing, wanted: Wanted<'_>, settings: &TargetSetti
     let mut out = Loading { delta: true, ..Loading::default() };
     for family in Family::ALL {
         let tables = || now.blocks.iter().filter(|b| b.family == family && b.table == "filter");
-        let goal = goal.iter().flat_map(|g| &g.blocks).find(|b| b.family == family && b.table == "filter");
-        let target = match goal {
-            Some(_) => choose(tables(), settings)?,
-            None => None,
-        };
-        // Where ours is in the other variant as well, it goes from there after it has come here.
-        let others = tables().filter(|b| {
-            target.is_none_or(|t| !std::ptr::eq(t, *b)) && (ours(b).next().is_some() || jumps(b).next().is_some())
-        });
         let mut steps = Vec::new();
-        if let Some(goal) = goal {
+        let mut targets = Vec::new();
+        for goal in goal.iter().flat_map(|g| &g.blocks).filter(|b| b.family == family && b.table == "filter") {
+            // A snapshot goes to where it was taken.
+            let variant = goal.variant.or(asked(settings));
+            let target = choose(tables(), variant)?;
             let program = match target {
                 Some(block) => command_of(live, block, "restore"),
-                None => program(family, settings, "restore"),
+                None => program(family, variant, "restore"),
             };
             steps.push((program, commit(target, Some(goal))));
+            targets.extend(target);
         }
+        // Where ours is in the other variant as well, it goes from there after it has come here.
+        let others = tables().filter(|b| {
+            !targets.iter().any(|t| std::ptr::eq(*t, *b)) && (ours(b).next().is_some() || jumps(b).next().is_some())
+        });
         steps.extend(others.map(|b| (command_of(live, b, "restore"), commit(Some(b), None))));
         for (program, commit) in steps {
             let Some(commit) = commit else { continue };
@@ -143,17 +143,29 @@ fn kind(chain: &str) -> &str {
     if digest.is_some_and(|d| d.len() == DIGITS) { NODE } else { chain }
 }
 
-/// The table that ours belongs in: where the settings say, else where it is, else where the host's other rules are. None:
-/// there is none yet.
-fn choose<'a, 't: 'a>(
-    tables: impl Iterator<Item = &'a Block<'t>>,
-    settings: &TargetSettings,
-) -> Result<Option<&'a Block<'t>>, LoadError> {
-    let wanted = match settings.choice("variant") {
+/// The variants that hold something of ours, in words.
+pub(super) fn place(listing: &Listing) -> Result<Option<String>, ReadError> {
+    let scanned = scan(listing)?;
+    let holds = |b: &&Block<'_>| b.table == "filter" && (ours(b).next().is_some() || jumps(b).next().is_some());
+    let names: BTreeSet<_> = scanned.blocks.iter().filter(holds).filter_map(|b| b.variant).map(Variant::name).collect();
+    Ok((!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join(" and ")))
+}
+
+/// The variant that the settings ask for.
+pub(super) fn asked(settings: &TargetSettings) -> Option<Variant> {
+    match settings.choice("variant") {
         Some("nft") => Some(Variant::Nft),
         Some("legacy") => Some(Variant::Legacy),
         _ => None,
-    };
+    }
+}
+
+/// The table that ours belongs in: the one of the wanted variant, else where it is, else where the host's other rules are. None:
+/// there is none yet.
+fn choose<'a, 't: 'a>(
+    tables: impl Iterator<Item = &'a Block<'t>>,
+    wanted: Option<Variant>,
+) -> Result<Option<&'a Block<'t>>, LoadError> {
     let mut tables: Vec<_> =
         tables.filter(|b| wanted.is_none() || b.variant.is_none() || b.variant == wanted).collect();
     if tables.len() > 1 {
@@ -192,11 +204,11 @@ fn command_of(live: &Listing, block: &Block<'_>, verb: &str) -> String {
 }
 
 /// The program where no table is there yet.
-fn program(family: Family, settings: &TargetSettings, verb: &str) -> String {
+fn program(family: Family, variant: Option<Variant>, verb: &str) -> String {
     let tool = if family == Family::V4 { "iptables" } else { "ip6tables" };
-    match settings.choice("variant") {
-        Some(variant @ ("nft" | "legacy")) => format!("{tool}-{variant}-{verb}"),
-        _ => format!("{tool}-{verb}"),
+    match variant {
+        Some(variant) => format!("{tool}-{}-{verb}", variant.name()),
+        None => format!("{tool}-{verb}"),
     }
 }
 

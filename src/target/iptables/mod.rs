@@ -162,6 +162,14 @@ impl Target for Iptables {
         true
     }
 
+    fn place(&self, listing: &Listing) -> Result<Option<String>, ReadError> {
+        load::place(listing)
+    }
+
+    fn asked_place(&self, settings: &TargetSettings) -> Option<String> {
+        load::asked(settings).map(|v| v.name().to_owned())
+    }
+
     fn has_ours(&self, ruleset: &Ruleset) -> bool {
         ours::chains(ruleset).next().is_some()
     }

@@ -6,10 +6,14 @@ use crate::access::{Bucket, Log, LogClass, Refuse};
 use crate::net::{Addr, AddrSet, Family, Ranges};
 use crate::ruleset::{Chain, ChainId, CtState, Hook, Match, Ports, Rule, Ruleset, Stage, Then, Within};
 
-use super::ours::own_name;
+use super::ours::{has_ours, own_name};
 
 /// What the ruleset holds of ours; empty if nothing is.
 pub(super) fn print(ruleset: &Ruleset) -> String {
+    // The digest of a whole host can be that of another firewall's rules.
+    if !has_ours(ruleset) {
+        return String::new();
+    }
     let mut printer = Printer { ruleset, out: String::new() };
     if let Some(digest) = &ruleset.digest {
         let _ = writeln!(printer.out, "policy {digest}");

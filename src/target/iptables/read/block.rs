@@ -13,6 +13,16 @@ pub(in super::super) enum Variant {
     Legacy,
 }
 
+impl Variant {
+    /// Its name, as tools and profiles write it.
+    pub(in super::super) fn name(self) -> &'static str {
+        match self {
+            Self::Nft => "nft",
+            Self::Legacy => "legacy",
+        }
+    }
+}
+
 /// A rule: the text after its chain's name, and the line that it stands on.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Line<'t> {

@@ -226,7 +226,16 @@ impl Report for Change {
 
 /// Takes the lock and settles what earlier commands left behind. A dry run only says what that would be.
 pub(super) fn hold<'a>(cx: &Context<'_>, state: &'a State<'a>, dry_run: bool) -> Result<(Held<'a>, Settled), Failure> {
-    let held = state.lock().map_err(failure)?;
+    settled(cx, state, state.lock().map_err(failure)?, dry_run)
+}
+
+/// Settles what earlier commands left behind, for who holds the lock.
+pub(super) fn settled<'a>(
+    cx: &Context<'_>,
+    state: &'a State<'a>,
+    held: Held<'a>,
+    dry_run: bool,
+) -> Result<(Held<'a>, Settled), Failure> {
     if dry_run {
         return Ok(match left_behind(cx.host, state).map_err(failure)? {
             Some(pending) if pending.waits => (held, Settled::Waits(pending)),

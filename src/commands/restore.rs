@@ -5,13 +5,13 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::change::{
-    ChangeError, Confirmed, Goal, Live, Order, Plan, Scope, Settled, State, check, execute, findings, is_right, of_host, remember, verify,
+    ChangeError, Confirmed, Held, Goal, Live, Order, Plan, Scope, Settled, State, check, execute, findings, is_right, of_host, remember, verify,
 };
 use crate::policy::TargetSettings;
 use crate::profile::{self, Origin};
 use crate::target::{self, ALL, Target, Wanted};
 
-use super::applying::{Change, hold, who};
+use super::applying::{Change, settled, who};
 use super::current::{failure, platform};
 use super::effect::Why;
 use super::guard::record;
@@ -55,7 +55,7 @@ impl Verb for Restore {
         if is_right(cx.host, &state).map_err(failure)? {
             return nothing("nothing was changed since the last look");
         }
-        let (held, settled) = hold(cx, &state, self.dry_run)?;
+        let (held, settled) = patiently(cx, &state, self.dry_run)?;
         if let Settled::Waits(pending) = settled {
             return nothing(&format!("the apply {} waits to be confirmed", pending.id));
         }
@@ -127,6 +127,24 @@ impl Verb for Restore {
         }
     }
 }
+
+/// Takes the lock, which at a boot another instance of the units may hold for a moment.
+fn patiently<'a>(cx: &Context<'_>, state: &'a State<'a>, dry_run: bool) -> Result<(Held<'a>, Settled), Failure> {
+    let mut left = LOOKS;
+    loop {
+        match state.lock() {
+            Err(ChangeError::Locked) if left > 0 => {
+                left -= 1;
+                cx.host.sleep(BETWEEN);
+            }
+            other => return settled(cx, state, other.map_err(failure)?, dry_run),
+        }
+    }
+}
+
+/// How often it is looked whether the lock is free, and how long after each look.
+const LOOKS: u32 = 100;
+const BETWEEN: Duration = Duration::from_millis(100);
 
 /// How often a load is tried that somebody else's came between, and how long after each try. When a host is started, or a
 /// firewall service is, others write at the same time: firewalld, for one, flushes iptables after it says that it runs.

@@ -41,7 +41,7 @@ pub struct Change {
     #[serde(skip)]
     why: Why,
     #[serde(skip)]
-    all: bool,
+    lists: Lists,
     #[serde(skip)]
     stopped: Vec<String>,
     #[serde(skip)]
@@ -75,7 +75,7 @@ impl Change {
             effects: plan.effects.clone(),
             found,
             why,
-            all: lists.all,
+            lists,
             stopped: Vec::new(),
             shown: false,
             notes: Vec::new(),
@@ -99,7 +99,7 @@ impl Change {
             effects: Vec::new(),
             found,
             why: Why::default(),
-            all: false,
+            lists: Lists::default(),
             stopped: Vec::new(),
             shown: false,
             notes: Vec::new(),
@@ -174,8 +174,8 @@ impl Change {
     /// The plan, for people.
     pub(super) fn plan(&self) -> Page {
         let mut page = Page::new();
-        super::effect::text(&mut page, &self.text, self.all);
-        super::effect::page(&mut page, &self.effects, &self.why, self.all);
+        super::effect::text(&mut page, &self.text, self.lists);
+        super::effect::page(&mut page, &self.effects, &self.why, self.lists);
         if !self.found.is_empty() {
             page.gap();
             shape::findings(&mut page, &self.found);

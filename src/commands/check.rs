@@ -34,6 +34,10 @@ pub struct Check {
     #[arg(long, value_name = "TARGET", value_parser = targets())]
     target: Vec<String>,
 
+    /// Leave out the single problems, keep the numbers
+    #[arg(long)]
+    summary: bool,
+
     #[command(flatten)]
     day: Day,
 }
@@ -41,9 +45,14 @@ pub struct Check {
 /// What is to be said about a profile.
 #[derive(Debug, Serialize)]
 pub struct Checked {
-    problems: Problems,
+    /// None if only the numbers are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problems: Option<Problems>,
     counts: Counts,
     deviations: Vec<Deviation>,
+    /// How many errors and how many warnings there are, also in words, and the name of the profile's file.
+    #[serde(skip)]
+    found: ((usize, usize), String, String),
     #[serde(skip)]
     trusted: String,
     #[serde(skip)]
@@ -71,8 +80,11 @@ impl Verb for Check {
         }
         loaded.problems.extend(refused);
         let trusted = loaded.policy.as_ref().map_or_else(AddrSet::new, crate::policy::Policy::trusted);
+        let problems = Problems { list: loaded.problems, files: loaded.files };
+        let name = problems.files.iter().next().map_or_else(String::new, |f| f.name.clone());
         Ok(Checked {
-            problems: Problems { list: loaded.problems, files: loaded.files },
+            found: (problems.count(), problems.summary(), name),
+            problems: (!self.summary).then_some(problems),
             counts: Counts::from([("trusted", Count::from(&trusted))]),
             trusted: shape::size(&trusted),
             deviations,
@@ -83,7 +95,7 @@ impl Verb for Check {
 
 impl Report for Checked {
     fn exit(&self) -> Exit {
-        match self.problems.count() {
+        match self.found.0 {
             (0, 0) => Exit::Clean,
             (0, _) => Exit::finding(self.strict),
             _ => Exit::Wrong,
@@ -92,10 +104,10 @@ impl Report for Checked {
 
     fn page(self) -> Page {
         let mut page = Page::new();
-        let (errors, warnings) = self.problems.count();
-        let summary = self.problems.summary();
-        let name = self.problems.files.iter().next().map_or_else(String::new, |f| f.name.clone());
-        page.problems(self.problems);
+        let ((errors, warnings), summary, name) = self.found;
+        if let Some(problems) = self.problems {
+            page.problems(problems);
+        }
         if !self.deviations.is_empty() {
             for deviation in &self.deviations {
                 page.line(super::Line::new().strong(deviation.target).plain(": ").plain(&deviation.what));

@@ -55,7 +55,7 @@ pub struct Difference {
     #[serde(skip)]
     unexpected: Vec<String>,
     #[serde(skip)]
-    all: bool,
+    lists: Lists,
 }
 
 impl Verb for Diff {
@@ -88,7 +88,7 @@ impl Verb for Diff {
             effects: plan.effects,
             found,
             unexpected,
-            all: self.lists.all,
+            lists: self.lists,
         })
     }
 }
@@ -100,12 +100,12 @@ impl Report for Difference {
 
     fn page(self) -> Page {
         let mut page = Page::new();
-        super::effect::text(&mut page, &self.text, self.all);
+        super::effect::text(&mut page, &self.text, self.lists);
         let moves = self.found.iter().any(|f| f.code == "moved");
         if self.changed && self.text.is_empty() && !moves {
             page.line(Line::new().dim("the rules stay; only the digest of the policy that they carry changes"));
         }
-        super::effect::page(&mut page, &self.effects, &self.why, self.all);
+        super::effect::page(&mut page, &self.effects, &self.why, self.lists);
         if !self.unexpected.is_empty() {
             page.gap();
             for line in &self.unexpected {
@@ -121,7 +121,7 @@ impl Report for Difference {
     }
 
     fn other(&self, format: Format) -> Option<String> {
-        (format == Format::Markdown).then(|| super::effect::markdown(self.target, &self.text, &self.effects, &self.why, self.all))
+        (format == Format::Markdown).then(|| super::effect::markdown(self.target, &self.text, &self.effects, &self.why, self.lists))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::policy::{Provenance, SourceKind};
 use crate::ruleset::Evaluator;
 
 use super::asking::address;
-use super::shape::{self, Count, Counts, Networks, QuestionShape, UnknownShape};
+use super::shape::{self, Count, Counts, Lists, Networks, QuestionShape, UnknownShape};
 use super::{Failure, Line, Page, Role};
 
 /// The effect that somebody expects.
@@ -156,22 +156,22 @@ const SHOWN: usize = 12;
 const LINES: usize = 60;
 
 /// Writes the effects.
-pub(super) fn page(page: &mut Page, effects: &[Effect], why: &Why, all: bool) {
+pub(super) fn page(page: &mut Page, effects: &[Effect], why: &Why, lists: Lists) {
     for (number, effect) in effects.iter().enumerate().filter(|(_, e)| !e.is_empty()) {
         page.gap().line(QuestionShape::from(&effect.asked).head());
         for (name, role) in ORDER {
-            shape::listed(page, role, name, list(effect, name), all, |prefix| why.get(number, prefix));
+            shape::listed(page, role, name, list(effect, name), lists, |prefix| why.get(number, prefix));
         }
-        shape::unknown(page, &effect.unknown, all);
+        shape::unknown(page, &effect.unknown, lists);
     }
 }
 
 /// Writes a unified diff, with the changed words of changed lines marked.
-pub(super) fn text(page: &mut Page, text: &str, all: bool) {
+pub(super) fn text(page: &mut Page, text: &str, lists: Lists) {
     // A tab would be shown as the control character that it is.
     let text = text.replace('\t', "  ");
     let lines: Vec<&str> = text.lines().collect();
-    let shown = if all { lines.len() } else { lines.len().min(LINES) };
+    let shown = if lists.all { lines.len() } else { lines.len().min(LINES) };
     let mut at = 0;
     while at < shown {
         let line = lines[at];
@@ -219,7 +219,7 @@ fn words(old: &str, new: &str) -> (Line, Line) {
 }
 
 /// The change as a comment on a pull request.
-pub(super) fn markdown(target: &str, text: &str, effects: &[Effect], why: &Why, all: bool) -> String {
+pub(super) fn markdown(target: &str, text: &str, effects: &[Effect], why: &Why, lists: Lists) -> String {
     let mut out = String::new();
     let touched: Vec<(usize, &Effect)> = effects.iter().enumerate().filter(|(_, e)| !e.is_empty()).collect();
     // Writing to a String cannot fail.
@@ -237,13 +237,17 @@ pub(super) fn markdown(target: &str, text: &str, effects: &[Effect], why: &Why, 
         let _ = writeln!(out, "**{head}**\n\n| change | network | why |\n| --- | --- | --- |");
         for (name, _) in ORDER {
             let set = list(effect, name);
+            if lists.summary && !set.is_empty() {
+                let _ = writeln!(out, "| {name} | {} | |", shape::size(set));
+                continue;
+            }
             if set.all_but().is_some() {
                 let _ = writeln!(out, "| {name} | {} | |", set.brief(SHOWN));
                 continue;
             }
             let v4 = set.v4.prefixes().map(|p| p.to_string());
             let mut prefixes = v4.chain(set.v6.prefixes().map(|p| p.to_string()));
-            for prefix in prefixes.by_ref().take(if all { usize::MAX } else { SHOWN }).collect::<Vec<_>>() {
+            for prefix in prefixes.by_ref().take(lists.shown(SHOWN)).collect::<Vec<_>>() {
                 let reason = why.get(number, &prefix).unwrap_or_default();
                 let _ = writeln!(out, "| {name} | `{prefix}` | {} |", cell(reason));
             }

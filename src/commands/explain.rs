@@ -18,7 +18,7 @@ use crate::ruleset::{Evaluator, Ruleset};
 use super::asking::Asking;
 use super::current::Current;
 use super::profile::{Day, Usable, today, usable};
-use super::shape::{Networks, QuestionShape};
+use super::shape::{self, Count, Counts, Lists, Networks, QuestionShape};
 use super::{Code, Context, Exit, Failure, Line, Page, Report, Role, Verb};
 
 use live::{Live, LiveVerdict};
@@ -54,9 +54,8 @@ pub struct Explain {
     #[command(flatten)]
     asking: Asking,
 
-    /// Show every part and every network, however many there are
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    lists: Lists,
 
     #[command(flatten)]
     day: Day,
@@ -69,7 +68,7 @@ pub struct Explanation {
     #[serde(skip)]
     told: Vec<Told>,
     #[serde(skip)]
-    all: bool,
+    lists: Lists,
 }
 
 /// One verdict inside of one query, for one question.
@@ -82,7 +81,9 @@ struct Answer {
     entries: Vec<Entry>,
     /// What a ruleset does, where one was asked.
     live: Option<LiveVerdict>,
-    networks: Networks,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    networks: Option<Networks>,
+    counts: Counts,
 }
 
 /// What people are told of one query: by these interfaces, to these ports, it is decided like this.
@@ -125,10 +126,11 @@ impl Verb for Explain {
                     answered.push((asked, parts));
                 }
             }
-            results.extend(answered.iter().flat_map(|(asked, parts)| answers(text, asked, parts)));
+            let summary = self.lists.summary;
+            results.extend(answered.iter().flat_map(|(asked, parts)| answers(text, asked, parts, summary)));
             told.extend(tell(text, answered));
         }
-        Ok(Explanation { results, told, all: self.all })
+        Ok(Explanation { results, told, lists: self.lists })
     }
 }
 
@@ -253,7 +255,7 @@ fn query(text: &str) -> Result<Network, Failure> {
 }
 
 /// One object for each verdict (of the profile and of the ruleset) among the parts, in the order of the addresses.
-fn answers(query: &str, asked: &Asked, parts: &[Part]) -> Vec<Answer> {
+fn answers(query: &str, asked: &Asked, parts: &[Part], summary: bool) -> Vec<Answer> {
     let mut groups: Vec<(&Part, Vec<&Part>)> = Vec::new();
     for part in parts {
         match groups.iter_mut().find(|(first, _)| (first.verdict, &first.live) == (part.verdict, &part.live)) {
@@ -266,13 +268,15 @@ fn answers(query: &str, asked: &Asked, parts: &[Part]) -> Vec<Answer> {
         let entries = group.iter().flat_map(|p| p.reason.entries());
         let v4 = group.iter().flat_map(|p| p.networks.v4.spans()).copied().collect::<Vec<Span<u32>>>();
         let v6 = group.iter().flat_map(|p| p.networks.v6.spans()).copied().collect::<Vec<Span<u128>>>();
+        let networks = AddrSet { v4: v4.into_iter().collect(), v6: v6.into_iter().collect() };
         Answer {
             query: query.to_owned(),
             question: QuestionShape::from(asked),
             verdict: first.verdict,
             entries: entries.filter(|e| seen.insert(*e)).cloned().collect(),
             live: first.live.clone(),
-            networks: Networks(AddrSet { v4: v4.into_iter().collect(), v6: v6.into_iter().collect() }),
+            counts: Counts::from([("networks", Count::from(&networks))]),
+            networks: (!summary).then_some(Networks(networks)),
         }
     };
     groups.into_iter().map(answer).collect()
@@ -290,11 +294,11 @@ impl Report for Explanation {
         for told in &self.told {
             page.gap();
             page.line(told.heading());
-            if self.all {
+            if self.lists.all {
                 told.parts.iter().for_each(|p| p.whole(&mut page));
                 continue;
             }
-            page.table(told.parts.iter().take(SHOWN).map(Part::row).collect());
+            page.table(told.parts.iter().take(SHOWN).map(|p| p.row(self.lists.summary)).collect());
             if told.parts.len() > SHOWN {
                 let more = told.parts.len() - SHOWN;
                 page.line(Line::new().dim(format!("and {more} more parts; --all shows them")));
@@ -337,7 +341,15 @@ impl Part {
     }
 
     /// The part in one row, its first networks only.
-    fn row(&self) -> Vec<Line> {
+    fn row(&self, summary: bool) -> Vec<Line> {
+        let networks = if summary { shape::size(&self.networks) } else { self.first_networks() };
+        let mut row = vec![self.verdict(), Line::from(networks), Line::from(self.reason())];
+        row.extend(self.live.as_ref().map(Line::from));
+        row
+    }
+
+    /// The first networks of the part, and how many more there are.
+    fn first_networks(&self) -> String {
         let (mut v4, mut v6) = (self.networks.v4.prefixes(), self.networks.v6.prefixes());
         let mut networks: Vec<String> = v4.by_ref().take(3).map(|p| p.to_string()).collect();
         networks.extend(v6.by_ref().take(3 - networks.len()).map(|p| p.to_string()));
@@ -345,9 +357,7 @@ impl Part {
             0 => {}
             more => networks.push(format!("and {more} more")),
         }
-        let mut row = vec![self.verdict(), Line::from(networks.join(", ")), Line::from(self.reason())];
-        row.extend(self.live.as_ref().map(Line::from));
-        row
+        networks.join(", ")
     }
 
     /// The part with each of its networks on a line.

@@ -32,7 +32,7 @@ pub struct Reached {
     source: String,
     questions: Vec<Answered>,
     #[serde(skip)]
-    all: bool,
+    lists: Lists,
     #[serde(skip)]
     findings: Vec<Finding>,
 }
@@ -76,7 +76,7 @@ impl Verb for Reach {
         });
         Ok(Reached {
             questions: answered.collect(),
-            all: self.lists.all,
+            lists: self.lists,
             findings: of_host(seen.target.platform(), seen.ruleset()),
             source: seen.source,
         })
@@ -97,11 +97,11 @@ impl Report for Reached {
             if whole(&reach.reachable) == whole(&everybody()) {
                 page.line(Line::new().plain("  ").with(Role::Bad, "open to the world"));
             } else {
-                shape::networks(&mut page, Role::Good, "reachable", &reach.reachable, self.all);
+                shape::networks(&mut page, Role::Good, "reachable", &reach.reachable, self.lists);
             }
-            shape::networks(&mut page, Role::Good, "limited", &reach.limited, self.all);
+            shape::networks(&mut page, Role::Good, "limited", &reach.limited, self.lists);
             page.line(Line::new().plain("  ").with(Role::Strong, format!("{:<10}", "refused")).plain(shape::size(&reach.refused)));
-            shape::unknown(&mut page, &reach.unknown, self.all);
+            shape::unknown(&mut page, &reach.unknown, self.lists);
         }
         if !self.findings.is_empty() {
             page.gap();

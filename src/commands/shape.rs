@@ -22,6 +22,13 @@ pub(super) struct Lists {
     pub(super) all: bool,
 }
 
+impl Lists {
+    /// How many entries of a list are shown of which the first so many are enough.
+    pub(super) fn shown(self, enough: usize) -> usize {
+        if self.all { usize::MAX } else { enough }
+    }
+}
+
 /// A set of networks as sorted minimal prefixes. They are written one by one, so that a million of them need no list.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Networks(pub(super) AddrSet);
@@ -169,8 +176,8 @@ pub(super) fn findings(page: &mut Page, findings: &[Finding]) {
 const SHOWN: usize = 12;
 
 /// Writes a list: its name, how many addresses it has, and its networks.
-pub(super) fn networks(page: &mut Page, role: Role, name: &str, set: &AddrSet, all: bool) {
-    listed(page, role, name, set, all, |_| None);
+pub(super) fn networks(page: &mut Page, role: Role, name: &str, set: &AddrSet, lists: Lists) {
+    listed(page, role, name, set, lists, |_| None);
 }
 
 /// As [`networks`], with a reason beside each network. Nearly everybody is told as everybody but a few.
@@ -179,7 +186,7 @@ pub(super) fn listed<'w>(
     role: Role,
     name: &str,
     set: &AddrSet,
-    all: bool,
+    lists: Lists,
     why: impl Fn(&str) -> Option<&'w str>,
 ) {
     if set.is_empty() {
@@ -193,9 +200,12 @@ pub(super) fn listed<'w>(
         Some(others) => head.plain(format!("everybody but {}", size(others))),
         None => head.plain(size(set)),
     });
+    if lists.summary {
+        return;
+    }
     let v4 = list.v4.prefixes().map(|p| p.to_string());
     let mut prefixes = v4.chain(list.v6.prefixes().map(|p| p.to_string()));
-    let shown = prefixes.by_ref().take(if all { usize::MAX } else { SHOWN });
+    let shown = prefixes.by_ref().take(lists.shown(SHOWN));
     let rows: Vec<Vec<Line>> = shown
         .map(|prefix| {
             let reason = why(&prefix).filter(|_| others.is_none()).map_or_else(Line::new, |r| Line::new().dim(r));
@@ -241,9 +251,9 @@ fn plural(n: impl std::fmt::Display, one: &str, many: &str) -> String {
 }
 
 /// Writes what is unknown and why.
-pub(super) fn unknown(page: &mut Page, unknown: &[Unknown], all: bool) {
+pub(super) fn unknown(page: &mut Page, unknown: &[Unknown], lists: Lists) {
     for u in unknown {
-        networks(page, Role::Warn, "unknown", &u.sources.0, all);
+        networks(page, Role::Warn, "unknown", &u.sources.0, lists);
         page.line(Line::new().dim("    because ").plain(&u.because));
         if let Some(rule) = &u.rule {
             page.line(Line::new().dim("    rule: ").plain(rule));

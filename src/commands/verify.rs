@@ -42,7 +42,7 @@ pub struct Verification {
     #[serde(skip)]
     found: Vec<Finding>,
     #[serde(skip)]
-    all: bool,
+    lists: Lists,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,7 +122,7 @@ impl Verb for Verify {
             questions,
             findings: found.iter().map(FindingShape::from).collect(),
             found,
-            all: self.lists.all,
+            lists: self.lists,
         })
     }
 }
@@ -148,9 +148,9 @@ impl Report for Verification {
         });
         for q in self.questions.iter().filter(|q| !q.verified.holds()) {
             page.gap().line(q.question.head());
-            shape::networks(&mut page, Role::Bad, "missing", &q.verified.missing, self.all);
-            shape::networks(&mut page, Role::Bad, "excess", &q.verified.excess, self.all);
-            shape::unknown(&mut page, &q.verified.unknown, self.all);
+            shape::networks(&mut page, Role::Bad, "missing", &q.verified.missing, self.lists);
+            shape::networks(&mut page, Role::Bad, "excess", &q.verified.excess, self.lists);
+            shape::unknown(&mut page, &q.verified.unknown, self.lists);
         }
         if !self.found.is_empty() {
             page.gap();

@@ -112,7 +112,7 @@ pub fn execute(held: &Held<'_>, plan: &Plan, goal: &Goal<'_>, order: &Order<'_>)
     }
 
     let loaded = lock.shared(|| loading.load.iter().try_for_each(|step| run(host, step)));
-    let generation = match loaded.and_then(|()| read_back(host, goal.target, &plan.new)) {
+    let generation = match loaded.and_then(|()| read_back(host, goal.target, plan, &loading)) {
         Ok(generation) => generation,
         Err(why) => return Err(undo(held, goal.target, &mut entry, &why.to_string())),
     };
@@ -249,9 +249,37 @@ fn seen(
 }
 
 /// Holds what is loaded against what it was to be; the generation number of what was seen.
-fn read_back(host: &dyn Host, target: &'static dyn Target, wanted: &Side) -> Result<Option<u32>, ChangeError> {
-    let live = seen(host, target, |found| found.is(wanted))?.ok_or(ChangeError::NotAsRendered)?;
+fn read_back(
+    host: &dyn Host,
+    target: &'static dyn Target,
+    plan: &Plan,
+    loading: &Loading,
+) -> Result<Option<u32>, ChangeError> {
+    if let Some(generation) = looked(host, target, plan, loading) {
+        return Ok(Some(generation));
+    }
+    let live = seen(host, target, |found| found.is(&plan.new))?.ok_or(ChangeError::NotAsRendered)?;
     Ok(live.generation)
+}
+
+/// Looks at what a small change names. The kernel numbers its commits: where the number has risen by ours and no more since
+/// everything was listed, all else is as it was listed. None: that is not so, or it does not read as it should, and
+/// everything is to be listed.
+fn looked(host: &dyn Host, target: &'static dyn Target, plan: &Plan, loading: &Loading) -> Option<u32> {
+    let ours = u32::try_from(loading.load.len()).ok()?;
+    let after = plan.live.generation?.wrapping_add(ours);
+    if loading.looks.is_empty() || host.generation() != Some(after) {
+        return None;
+    }
+    let mut shown = Vec::with_capacity(loading.looks.len());
+    for step in &loading.looks {
+        let ran = host.run(&Run::new(&step.program, &step.args).time(patience(host))).ok()?;
+        shown.push((step.clone(), String::from_utf8(ran.stdout).ok().filter(|_| ran.code == Some(0))?));
+    }
+    let listing = target.looked(&plan.live.listing, &shown)?;
+    let read = target.read(&listing).ok()?;
+    let found = Side::of(&target.print(&read), read.digest.clone(), target.place(&listing).ok()?);
+    (found.is(&plan.new) && host.generation() == Some(after)).then_some(after)
 }
 
 /// Puts back what was loaded before an entry, and says how that went.

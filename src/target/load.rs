@@ -44,6 +44,9 @@ pub struct Loading {
     pub load: Vec<Step>,
     /// Whether only the difference is loaded, so that counters, meters and other state stay.
     pub delta: bool,
+    /// Commands that list what the change names and nothing else; [`super::Target::looked`] knows what they show. Empty:
+    /// only a listing of everything tells what became of it.
+    pub looks: Vec<Step>,
 }
 
 /// Why a change cannot even be planned.

@@ -206,6 +206,12 @@ pub trait Target: Sync + fmt::Debug {
     /// Nothing of anybody else's is touched.
     fn loading(&self, live: &Listing, wanted: Wanted<'_>, settings: &TargetSettings) -> Result<Loading, LoadError>;
 
+    /// Our own part of a host after a small change: that of the listing before it, with what [`Loading::looks`] printed in
+    /// its place. None if it cannot be told.
+    fn looked(&self, _before: &Listing, _looks: &[(Step, String)]) -> Option<Listing> {
+        None
+    }
+
     /// A host's ruleset as it would be if ours were replaced by the rendering (an empty one: removed).
     fn replace_ours(&self, current: &Ruleset, rendered: &Ruleset) -> Ruleset;
 }

@@ -6,12 +6,12 @@ use crate::net::Family;
 use crate::policy::TargetSettings;
 use crate::target::{HEADING, Listing, LoadError, Loading, ReadError, Step, Wanted};
 
-use super::delta;
 use super::read::{Block, Variant, scan};
 use super::tree::{DIGITS, NODE};
+use super::{delta, look};
 
 /// How long a restore waits for others that hold the lock of the legacy variant, in seconds.
-const WAIT: &str = "60";
+pub(super) const WAIT: &str = "60";
 
 /// The start of the names of our chains.
 const OURS: &str = "H993-";
@@ -65,6 +65,7 @@ pub(super) fn loading(live: &Listing, wanted: Wanted<'_>, settings: &TargetSetti
     };
     let goal = text.as_ref().map(scan).transpose()?;
     let mut out = Loading { delta: true, ..Loading::default() };
+    let mut by_listing = false;
     for family in Family::ALL {
         let tables = || now.blocks.iter().filter(|b| b.family == family && b.table == "filter");
         let mut steps = Vec::new();
@@ -89,11 +90,18 @@ pub(super) fn loading(live: &Listing, wanted: Wanted<'_>, settings: &TargetSetti
             let Some(commit) = commit else { continue };
             let args = ["--noflush", "-w", WAIT];
             out.delta &= !commit.whole;
+            match look::looks(&program, commit.chains.as_deref()) {
+                Some(looks) => out.looks.extend(looks),
+                None => by_listing = true,
+            }
             out.check.push(Step::new(&program, &["--test", "--noflush", "-w", WAIT], commit.text.clone()));
             out.load.push(Step::new(&program, &args, commit.text));
         }
     }
     out.delta &= !out.load.is_empty();
+    if by_listing || !out.delta {
+        out.looks.clear();
+    }
     Ok(out)
 }
 
@@ -236,12 +244,15 @@ struct Commit {
     text: String,
     /// Whether nothing of ours was there to be kept.
     whole: bool,
+    /// The chains that it changes, if that is all it does.
+    chains: Option<Vec<String>>,
 }
 
 /// The commit that brings our part of a table to what is wanted. None if it is so already.
 fn commit(now: Option<&Block<'_>>, goal: Option<&Block<'_>>) -> Option<Commit> {
     let mut declarations = String::new();
     let mut rules = String::new();
+    let mut chains = Vec::new();
     for chain in goal.into_iter().flat_map(|g| ours(g)) {
         let loaded = now.and_then(|n| n.chain(chain.name));
         let same =
@@ -249,6 +260,7 @@ fn commit(now: Option<&Block<'_>>, goal: Option<&Block<'_>>) -> Option<Commit> {
         if loaded.is_some_and(same) {
             continue;
         }
+        chains.push(chain.name.to_owned());
         if let Some(edits) = loaded.and_then(|l| delta::edits(l, chain)) {
             rules.push_str(&edits);
             continue;
@@ -288,7 +300,8 @@ fn commit(now: Option<&Block<'_>>, goal: Option<&Block<'_>>) -> Option<Commit> {
         return None;
     }
     let whole = now.is_none_or(|n| ours(n).next().is_none());
-    Some(Commit { text: format!("*filter\n{declarations}{rules}{ends}COMMIT\n"), whole })
+    let chains = ends.is_empty().then_some(chains);
+    Some(Commit { text: format!("*filter\n{declarations}{rules}{ends}COMMIT\n"), whole, chains })
 }
 
 #[cfg(test)]

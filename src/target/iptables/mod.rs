@@ -3,6 +3,7 @@
 mod counters;
 mod delta;
 mod load;
+mod look;
 mod ours;
 mod rates;
 mod read;
@@ -192,6 +193,10 @@ impl Target for Iptables {
 
     fn rehearsal(&self, _live: &Listing, snapshot: &str, _settings: &TargetSettings) -> Result<Vec<Step>, LoadError> {
         load::rehearsal(snapshot)
+    }
+
+    fn looked(&self, before: &Listing, looks: &[(Step, String)]) -> Option<Listing> {
+        look::looked(before, looks)
     }
 
     fn replace_ours(&self, current: &Ruleset, rendered: &Ruleset) -> Ruleset {

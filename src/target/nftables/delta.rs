@@ -19,6 +19,10 @@ const REFILLED_AT_MOST: usize = 10_000;
 pub(super) struct Delta {
     pub(super) there: String,
     pub(super) back: String,
+    /// The sets that it changes.
+    pub(super) sets: Vec<String>,
+    /// The chain that says which policy is loaded then.
+    pub(super) revision: String,
 }
 
 /// The files that bring our table in a listing to that of a rendering, and back, if they differ in nothing but networks.
@@ -32,7 +36,12 @@ pub(super) fn delta(listed: &str, before: u32, rendered: &str) -> Result<Option<
     }
     // Deleting the chain fails if it is not there any more, and the whole file with it.
     let from_to = |a: &str, b: &str| format!("delete chain {TABLE} {a}\nadd chain {TABLE} {b}\n");
-    let mut out = Delta { there: from_to(&found.loaded, &found.wanted), back: from_to(&found.wanted, &found.loaded) };
+    let mut out = Delta {
+        there: from_to(&found.loaded, &found.wanted),
+        back: from_to(&found.wanted, &found.loaded),
+        sets: found.sets.iter().map(|s| s.name.clone()).collect(),
+        revision: found.wanted.clone(),
+    };
     let refilled = REFILLED_AT_MOST.max(found.intervals);
     for set in &found.sets {
         match &set.networks {

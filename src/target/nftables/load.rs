@@ -2,9 +2,9 @@
 
 use crate::target::{Listing, LoadError, Loading, Observation, ReadError, Section, Step, Wanted};
 
-use super::{TABLE, delta, read};
+use super::{TABLE, delta, look, read};
 
-const PROGRAM: &str = "nft";
+pub(super) const PROGRAM: &str = "nft";
 
 /// The command that shows everything: others' tables decide as well. `-a` shows handles, by which rules are named.
 pub(super) const OBSERVATIONS: &[Observation] =
@@ -39,14 +39,17 @@ pub(super) fn snapshot(live: &Listing) -> Result<Option<String>, ReadError> {
     Ok(None)
 }
 
+/// The lines of a listing from the head of our table on.
+pub(super) fn own_lines(text: &str) -> impl Iterator<Item = &str> {
+    let heading = format!("table {TABLE} {{");
+    text.split_inclusive('\n').skip_while(move |l| !l.starts_with(&heading))
+}
+
 /// The lines of our table in a listing. Sets that packets fill are kept empty: what is in them belongs to the moment.
 fn own_block(text: &str) -> Option<String> {
-    let heading = format!("table {TABLE} {{");
-    let mut lines = text.split_inclusive('\n').skip_while(|l| !l.starts_with(&heading));
     let mut out = String::new();
     let (mut dynamic, mut in_elements) = (false, false);
-    out.push_str(lines.next()?);
-    for line in lines {
+    for line in own_lines(text) {
         let trimmed = line.trim();
         if trimmed.starts_with("set ") || trimmed.starts_with("chain ") {
             dynamic = false;
@@ -88,6 +91,7 @@ pub(super) fn loading(live: &Listing, wanted: Wanted<'_>) -> Result<Loading, Loa
         // There and back in one transaction: the firewall says of both that it would take them.
         Some(delta) => Loading {
             check: vec![checked(delta.there.clone() + &delta.back)],
+            looks: look::looks(&delta),
             load: vec![loaded(delta.there)],
             delta: true,
         },
@@ -96,7 +100,7 @@ pub(super) fn loading(live: &Listing, wanted: Wanted<'_>) -> Result<Loading, Loa
 }
 
 fn whole(input: String) -> Loading {
-    Loading { check: vec![checked(input.clone())], load: vec![loaded(input)], delta: false }
+    Loading { check: vec![checked(input.clone())], load: vec![loaded(input)], ..Loading::default() }
 }
 
 fn checked(input: String) -> Step {

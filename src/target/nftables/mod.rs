@@ -3,6 +3,7 @@
 mod counters;
 mod delta;
 mod load;
+mod look;
 mod ours;
 mod print;
 mod read;
@@ -113,6 +114,10 @@ impl Target for Nftables {
 
     fn rehearsal(&self, _live: &Listing, snapshot: &str, _settings: &TargetSettings) -> Result<Vec<Step>, LoadError> {
         Ok(vec![load::rehearsal(snapshot)])
+    }
+
+    fn looked(&self, before: &Listing, looks: &[(Step, String)]) -> Option<Listing> {
+        look::looked(before, looks)
     }
 
     fn replace_ours(&self, current: &Ruleset, rendered: &Ruleset) -> Ruleset {

@@ -18,7 +18,7 @@ pub(super) fn loading(live: &Listing, wanted: Wanted<'_>) -> Result<Loading, Loa
     let whole = |text: &str| Loading {
         check: vec![Step::new("pfctl", &["-a", ANCHOR, "-n", "-f", "-"], text)],
         load: vec![Step::new("pfctl", &["-a", ANCHOR, "-f", "-"], text)],
-        delta: false,
+        ..Loading::default()
     };
     match wanted {
         Wanted::Rendering(_, files) => Ok(whole(files.first().map_or("", |f| &f.content))),
@@ -29,7 +29,7 @@ pub(super) fn loading(live: &Listing, wanted: Wanted<'_>) -> Result<Loading, Loa
             }
             // Tables that are declared to persist survive the rules.
             let flush = |what| Step::new("pfctl", &["-a", ANCHOR, "-F", what], "");
-            Ok(Loading { check: Vec::new(), load: vec![flush("rules"), flush("Tables")], delta: false })
+            Ok(Loading { load: vec![flush("rules"), flush("Tables")], ..Loading::default() })
         }
     }
 }

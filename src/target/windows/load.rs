@@ -75,5 +75,5 @@ pub(super) fn loading(wanted: Wanted<'_>) -> Result<Loading, LoadError> {
         let args = ["-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-Command", &command];
         Step::new(PROGRAM, &args, script.clone())
     };
-    Ok(Loading { check: vec![step(" -WhatIf")], load: vec![step("")], delta: true })
+    Ok(Loading { check: vec![step(" -WhatIf")], load: vec![step("")], delta: true, looks: Vec::new() })
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::change::Scope;
 use crate::host::Write;
 
 use super::current::Current;
@@ -75,11 +74,8 @@ impl Init {
     fn content(&self, cx: &Context<'_>) -> Result<(String, Vec<String>), Failure> {
         let Some(file) = &self.from_ruleset else { return Ok((STARTER.to_owned(), Vec::new())) };
         let seen = Current { current: vec![file.clone()], target: None }.read(cx)?;
-        let mut scope = Scope::of_port(993);
-        if !self.ports.is_empty() {
-            scope.ports.clone_from(&self.ports);
-        }
-        let proposal = propose(seen.ruleset(), &scope, &seen.source)?;
+        let ports = if self.ports.is_empty() { &[993] } else { self.ports.as_slice() };
+        let proposal = propose(&seen, ports)?;
         for line in &proposal.left_out {
             cx.warn(format!("not taken over: {line}"));
         }

@@ -1,0 +1,121 @@
+//! A profile that is proposed from a ruleset is read again without errors, and its rendering lets in the same addresses:
+//! for every ruleset of others in `tests/foreign/`, none of which is written for this test.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use harden993::access::Path as Way;
+use harden993::change::{Reach, Scope, reach};
+use harden993::host::Recorded;
+use harden993::net::AddrSet;
+use harden993::policy::{Feature, TargetSettings};
+use harden993::profile::{Disk, Options, Origin, load};
+use harden993::program::{World, run};
+use harden993::target::{self, ALL, HEADING, Job, Listing, Platform, adapt, read_host};
+
+/// What is asked about, beside the port: which way and by which interface.
+type Side = (Way, Option<String>);
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign").join(folder);
+    let entries = std::fs::read_dir(&folder).expect("the folder is there");
+    let mut out: Vec<PathBuf> = entries.map(|e| e.expect("it can be read").path()).collect();
+    out.sort();
+    out
+}
+
+/// The profile that `init --from-ruleset` prints, and what it says of it.
+fn proposed(text: &str) -> (String, String) {
+    let host = Recorded::default();
+    host.put("old", text);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut world = World { host: &host, stdout: &mut out, stderr: &mut err };
+    let args = ["harden993", "init", "--from-ruleset", "old", "--profile", "-"];
+    let code = run(args, &mut world);
+    let (out, err) = [out, err].map(|b| String::from_utf8(b).expect("what is printed is text")).into();
+    assert_eq!(code, 0, "{err}");
+    (out, err)
+}
+
+/// Who comes in and who is asked about, by side; for the destinations that no rule names.
+fn sides(answers: Vec<Reach>) -> BTreeMap<Side, (AddrSet, AddrSet)> {
+    let plain = answers.into_iter().filter(|a| a.asked.to.is_none());
+    plain
+        .map(|a| {
+            let known = a.reachable.union(&a.refused);
+            let asked = a.unknown.iter().fold(known, |all, u| all.union(&u.sources.0));
+            ((a.asked.path, a.asked.interface), (a.reachable, asked))
+        })
+        .collect()
+}
+
+/// Holds the proposal from one ruleset to it; tells whether everything could be taken over.
+fn hold(name: &str, text: &str, target: &dyn target::Target) -> bool {
+    let (profile, said) = proposed(text);
+    let specs: Vec<_> = ALL.iter().map(|t| t.spec()).collect();
+    let options = Options { today: jiff::civil::date(2026, 11, 25), specs: &specs };
+    let loaded = load(&Origin::Text { text: profile.clone().into_bytes(), dir: ".".into() }, &options, &Disk);
+    assert!(!loaded.has_errors(), "{name}: {:?}\n{profile}", loaded.problems);
+    let policy = loaded.policy.as_ref().expect("a profile without errors has a policy");
+    // How it logs is the target's own matter; whom it lets in is not.
+    let settings =
+        TargetSettings { degrade: [Feature::Log, Feature::LogRate].into(), ..loaded.target(target.spec().name) };
+    let adapted =
+        adapt(target, policy, &loaded.asked, &settings).unwrap_or_else(|e| panic!("{name}: {e:?}\n{profile}"));
+    let job = Job {
+        policy: &adapted.policy,
+        digest: policy.digest(),
+        name: &loaded.name,
+        settings: &settings,
+        deviations: &adapted.deviations,
+        family: None,
+    };
+    let files = target::render(target, &job).unwrap_or_else(|e| panic!("{name}: {e}\n{profile}"));
+    let rendered = Listing::of_text(files.iter().map(|f| f.content.as_str()).collect::<String>());
+    let rendered = read_host(Platform::Linux, &rendered).expect("our own rendering is read").ruleset;
+    let old = read_host(Platform::Linux, &Listing::parse(text)).expect("the ruleset is read").ruleset;
+    let scope = |path| Scope {
+        named: old.interfaces().into_iter().chain(rendered.interfaces()).collect(),
+        path,
+        ..Scope::of_port(993)
+    };
+    let exact = !said.contains("not taken over");
+    for ((path, interface), (before, asked)) in sides(reach(&old, &scope(None))) {
+        let after = sides(reach(&rendered, &scope(Some(path))));
+        let (after, _) =
+            after.get(&(path, interface.clone())).unwrap_or_else(|| panic!("{name}: {path:?} {interface:?}"));
+        let after = after.intersect(&asked);
+        let (more, less) = (after.minus(&before), before.minus(&after));
+        assert!(more.is_empty(), "{name}, {path:?}, {interface:?}: {} more\n{profile}", more.brief(5));
+        assert!(less.is_empty() || !exact, "{name}, {path:?}, {interface:?}: {} less\n{profile}", less.brief(5));
+    }
+    exact
+}
+
+#[test]
+fn a_proposal_from_nftables_lets_in_the_same_addresses() {
+    let nftables = target::by_name("nftables").expect("it is a target");
+    let mut exact = 0;
+    let files = files("nft");
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("it can be read");
+        // Definitions are the one thing in these files that nft does not print.
+        let text: String = text.split_inclusive('\n').filter(|l| !l.starts_with("define ")).collect();
+        exact += usize::from(hold(&file.display().to_string(), &text, nftables));
+    }
+    assert!(exact * 2 >= files.len(), "{exact} of {} can be taken over whole", files.len());
+}
+
+#[test]
+fn a_proposal_from_iptables_lets_in_the_same_addresses() {
+    let iptables = target::by_name("iptables").expect("it is a target");
+    let mut exact = 0;
+    let files = files("iptables");
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("it can be read");
+        let (v4, v6) = text.split_once("# ip6tables\n").unwrap_or((&text, ""));
+        let capture = format!("{HEADING}iptables-save\n{v4}{HEADING}ip6tables-save\n{v6}");
+        exact += usize::from(hold(&file.display().to_string(), &capture, iptables));
+    }
+    assert!(exact * 2 >= files.len(), "{exact} of {} can be taken over whole", files.len());
+}

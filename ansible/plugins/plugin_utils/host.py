@@ -25,7 +25,8 @@ class Host:
 
     def run(self, words, folder=None):
         """Runs a command by the shell alone: (code, stdout, stderr)."""
-        line = " ".join(shlex.quote(w) for w in words)
+        # A connection may come with a terminal, and there the program would wait for somebody to press Enter.
+        line = " ".join(shlex.quote(w) for w in words) + " </dev/null"
         if folder:
             line = "cd %s && %s" % (shlex.quote(folder), line)
         return self.shell("%s; LC_ALL=C; export LC_ALL; %s" % (PLACES, line))

@@ -42,6 +42,6 @@ def networks(count: int) -> list[str]:
 def unlisted(listed: list[str]) -> str:
     """An address that no listed network holds."""
     known = set(listed)
-    hosts = (ipaddress.ip_network(f"9.9.{i}.9") for i in range(256))
+    hosts = (ipaddress.ip_network(f"9.{(9 + (i >> 8)) % 256}.{i & 255}.9") for i in range(65536))
     free = (h for h in hosts if not any(str(h.supernet(new_prefix=n)) in known for n in range(16, 33)))
     return str(next(free).network_address)

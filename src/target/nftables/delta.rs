@@ -21,8 +21,6 @@ pub(super) struct Delta {
     pub(super) back: String,
     /// The sets that it changes.
     pub(super) sets: Vec<String>,
-    /// The chain that says which policy is loaded then.
-    pub(super) revision: String,
 }
 
 /// The files that bring our table in a listing to that of a rendering, and back, if they differ in nothing but networks.
@@ -40,7 +38,6 @@ pub(super) fn delta(listed: &str, before: u32, rendered: &str) -> Result<Option<
         there: from_to(&found.loaded, &found.wanted),
         back: from_to(&found.wanted, &found.loaded),
         sets: found.sets.iter().map(|s| s.name.clone()).collect(),
-        revision: found.wanted.clone(),
     };
     let refilled = REFILLED_AT_MOST.max(found.intervals);
     for set in &found.sets {

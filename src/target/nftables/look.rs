@@ -11,17 +11,15 @@ use super::{REVISION, TABLE, read};
 /// How many sets are looked at one by one; with more, one listing of all is no dearer.
 const SETS: usize = 16;
 
-/// The commands that list the sets that a change names, and its revision: each by itself, so that each reads one thing.
+/// The commands that list the sets that a change names, and the chains by their names, of which one is the revision. To
+/// show a single chain nft 1.0.6 reads every set of its table first; to name them all it reads none.
 pub(super) fn looks(delta: &Delta) -> Vec<Step> {
     if delta.sets.len() > SETS {
         return Vec::new();
     }
-    let list = |kind: &str, name: &str| {
-        let (family, table) = TABLE.split_once(' ').unwrap_or(("", TABLE));
-        Step::new(PROGRAM, &["-a", "list", kind, family, table, name], "")
-    };
-    let sets = delta.sets.iter().map(|name| list("set", name));
-    sets.chain([list("chain", &delta.revision)]).collect()
+    let (family, table) = TABLE.split_once(' ').unwrap_or(("", TABLE));
+    let sets = delta.sets.iter().map(|name| Step::new(PROGRAM, &["-a", "list", "set", family, table, name], ""));
+    sets.chain([Step::new(PROGRAM, &["-a", "list", "chains", family], "")]).collect()
 }
 
 /// What a definition in a listing is: `set trusted_v4_32`, `chain rev_5fff`. None if the line begins none.
@@ -36,8 +34,20 @@ fn definition(line: &str) -> Option<(&str, &str)> {
 pub(super) fn looked(before: &Listing, looks: &[(Step, String)]) -> Option<Listing> {
     let mut shown = BTreeMap::new();
     for (_, text) in looks {
-        let lines: Vec<&str> = own_lines(text).skip(1).take_while(|l| !l.starts_with('}')).collect();
-        shown.insert(definition(lines.first()?)?, lines.concat());
+        let known = shown.len();
+        let mut current = None;
+        for line in own_lines(text).skip(1).take_while(|l| !l.starts_with('}')) {
+            if let Some(found) = definition(line) {
+                // The chains are shown without their rules; of a revision, which is empty, that is all.
+                current = (found.0 == "set" || found.1.starts_with(REVISION)).then_some(found);
+            }
+            if let Some(found) = current {
+                shown.entry(found).or_insert_with(String::new).push_str(line);
+            }
+        }
+        if shown.len() == known {
+            return None;
+        }
     }
     let text = before.sections.iter().find(|s| read::is_nft(s) && !read::is_json(&s.text)).map(|s| s.text.as_str())?;
     let mut out = String::with_capacity(text.len());
@@ -81,7 +91,7 @@ mod tests {
                 "set",
                 "\tset trusted_v4_32 { # handle 2\n\t\ttype ipv4_addr\n\t\telements = { 192.0.2.1, 192.0.2.2 }\n\t}\n",
             ),
-            one("chain", "\tchain rev_2 { # handle 4\n\t}\n"),
+            one("chains", "\tchain rev_2 { # handle 4\n\t}\n\tchain in { # handle 5\n\t}\n"),
         ];
         let after = looked(&before, &looks).expect("our table is there");
         let read = |listing: &Listing| {

@@ -11,7 +11,7 @@ use divan::{Bencher, black_box};
 use harden993::net::parse_network;
 use harden993::policy::TargetSettings;
 use harden993::profile::{Loaded, Options, Origin, load};
-use harden993::target::{ALL, Job, Target, adapt, render};
+use harden993::target::{ALL, Target, adapt, render};
 
 fn main() {
     divan::main();
@@ -103,13 +103,6 @@ fn policy_to_proved_rules(bencher: Bencher, Case(target, count): Case) {
     let policy = loaded.policy.as_ref().expect("checked above");
     let settings = TargetSettings::default();
     let adapted = adapt(target, policy, &loaded.asked, &settings).expect("nothing here is beyond a target");
-    let job = Job {
-        policy: &adapted.policy,
-        digest: policy.digest(),
-        name: &loaded.name,
-        settings: &settings,
-        deviations: &adapted.deviations,
-        family: None,
-    };
+    let job = adapted.job(policy.digest(), &loaded.name, &settings);
     bencher.counter(ItemsCount::new(count)).bench(|| render(target, black_box(&job)));
 }

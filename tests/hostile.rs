@@ -9,7 +9,7 @@ use std::path::Path;
 
 use harden993::policy::{Feature, TargetSettings};
 use harden993::profile::{Loaded, Options, Origin, load};
-use harden993::target::{self, Job, adapt};
+use harden993::target::{self, adapt};
 
 use dice::Dice;
 
@@ -273,14 +273,7 @@ fn rendered(loaded: &Loaded) -> BTreeMap<&'static str, String> {
         let text = match adapt(*target, policy, &loaded.asked, &settings) {
             Err(refusals) => format!("refused: {refusals:?}"),
             Ok(adapted) => {
-                let job = Job {
-                    policy: &adapted.policy,
-                    digest: policy.digest(),
-                    name: &loaded.name,
-                    settings: &settings,
-                    deviations: &adapted.deviations,
-                    family: None,
-                };
+                let job = adapted.job(policy.digest(), &loaded.name, &settings);
                 let files = target::render(*target, &job).unwrap_or_else(|e| panic!("{name}: {e}"));
                 files.iter().map(|f| f.content.as_str()).collect()
             }

@@ -4,6 +4,8 @@
 
 #[path = "support/dice.rs"]
 mod dice;
+#[path = "support/edges.rs"]
+mod edges;
 #[path = "support/mutants.rs"]
 mod mutants;
 #[path = "support/policies.rs"]
@@ -14,12 +16,13 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use harden993::access::{Access, Bucket, Interface, Packet, Path, Pattern, Per, Question, Rate, Refuse, Verdict};
-use harden993::net::{Addr, AddrSet, Ranges, parse_network};
+use harden993::net::{AddrSet, Ranges, parse_network};
 use harden993::policy::{Class, Draft, Feature, Forwarded, Grant, Limit, LogPolicy, Policy, TargetSettings};
 use harden993::ruleset::Evaluator;
-use harden993::target::{self, Adapted, File, Job, Listing, ReadError, Target, adapt};
+use harden993::target::{self, Adapted, File, Listing, ReadError, Target, adapt};
 
 use dice::Dice;
+use edges::edges;
 use mutants::{Edit, Kind, changed, edits};
 
 /// How many policies the law is held to for each target.
@@ -57,14 +60,7 @@ impl<'a> Case<'a> {
     }
 
     fn files(&self) -> Vec<File> {
-        let job = Job {
-            policy: &self.adapted.policy,
-            digest: self.digest,
-            name: "generated",
-            settings: self.settings,
-            deviations: &self.adapted.deviations,
-            family: None,
-        };
+        let job = self.adapted.job(self.digest, "generated", self.settings);
         let name = self.target.spec().name;
         self.target.render(&job).unwrap_or_else(|e| panic!("{name}: {e}\n{:?}", self.adapted.policy))
     }
@@ -239,17 +235,9 @@ fn class_of(draft: &Draft, interface: &Interface, source: IpAddr) -> Class {
 }
 
 /// Every first and last address of a draft's networks and their neighbours.
-fn edges(draft: &Draft) -> BTreeSet<IpAddr> {
-    fn of<A: Addr>(sets: &[&AddrSet], out: &mut BTreeSet<IpAddr>) {
-        for span in sets.iter().flat_map(|s| s.ranges::<A>().spans()) {
-            let around = [span.first.prev(), Some(span.first), Some(span.last), span.last.next()];
-            out.extend(around.into_iter().flatten().map(Addr::ip));
-        }
-    }
-    let sets: Vec<&AddrSet> = draft.grants.iter().map(|g| &g.sources).chain([&draft.blocked]).collect();
+fn edges_of(draft: &Draft) -> BTreeSet<IpAddr> {
     let mut out = BTreeSet::new();
-    of::<u32>(&sets, &mut out);
-    of::<u128>(&sets, &mut out);
+    draft.grants.iter().map(|g| &g.sources).chain([&draft.blocked]).for_each(|set| edges(set, &mut out));
     out
 }
 
@@ -258,7 +246,7 @@ fn a_policy_says_of_every_source_what_its_draft_says() {
     for seed in 0..600 {
         let draft = policies::draft(&mut Dice::new(3_000_000 + seed), false);
         let policy = draft.clone().lower();
-        let edges = edges(&draft);
+        let edges = edges_of(&draft);
         let names = ["eth0", "eth1", "eth7", "wg0", "wg1", "wg9", "wg-office", "wg-home", "ppp0"];
         for interface in names.map(Interface::parse) {
             let q = Question { path: Path::Input, port: draft.ports[0], interface, to: None, packet: Packet::Opening };

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harden993::profile::{Disk, Loaded, Options, Origin, load};
-use harden993::target::{ALL, Job, Target, adapt, render};
+use harden993::target::{ALL, Target, adapt, render};
 
 /// The example profiles, sorted.
 fn examples() -> Vec<PathBuf> {
@@ -37,14 +37,7 @@ fn renders(target: &dyn Target, loaded: &Loaded) -> bool {
     let settings = loaded.target(target.spec().name);
     let policy = loaded.policy.as_ref().expect("a valid profile");
     let Ok(adapted) = adapt(target, policy, &loaded.asked, &settings) else { return false };
-    let job = Job {
-        policy: &adapted.policy,
-        digest: policy.digest(),
-        name: &loaded.name,
-        settings: &settings,
-        deviations: &adapted.deviations,
-        family: None,
-    };
+    let job = adapted.job(policy.digest(), &loaded.name, &settings);
     let files = render(target, &job).unwrap_or_else(|e| panic!("{}, {}: {e}", loaded.name, target.spec().name));
     files.iter().all(|f| f.content.contains(&policy.digest().to_string()))
 }

@@ -11,7 +11,7 @@ use harden993::net::AddrSet;
 use harden993::policy::{Feature, TargetSettings};
 use harden993::profile::{Disk, Options, Origin, load};
 use harden993::program::{World, run};
-use harden993::target::{self, ALL, HEADING, Job, Listing, Platform, adapt, read_host};
+use harden993::target::{self, ALL, HEADING, Listing, Platform, adapt, read_host};
 
 /// What is asked about, beside the port: which way and by which interface.
 type Side = (Way, Option<String>);
@@ -62,14 +62,7 @@ fn hold(name: &str, text: &str, target: &dyn target::Target) -> bool {
         TargetSettings { degrade: [Feature::Log, Feature::LogRate].into(), ..loaded.target(target.spec().name) };
     let adapted =
         adapt(target, policy, &loaded.asked, &settings).unwrap_or_else(|e| panic!("{name}: {e:?}\n{profile}"));
-    let job = Job {
-        policy: &adapted.policy,
-        digest: policy.digest(),
-        name: &loaded.name,
-        settings: &settings,
-        deviations: &adapted.deviations,
-        family: None,
-    };
+    let job = adapted.job(policy.digest(), &loaded.name, &settings);
     let files = target::render(target, &job).unwrap_or_else(|e| panic!("{name}: {e}\n{profile}"));
     let rendered = Listing::of_text(files.iter().map(|f| f.content.as_str()).collect::<String>());
     let rendered = read_host(Platform::Linux, &rendered).expect("our own rendering is read").ruleset;

@@ -9,7 +9,7 @@ use harden993::net::AddrSet;
 use harden993::policy::{Feature, TargetSettings};
 use harden993::profile::{Options, Origin, load};
 use harden993::ruleset::Ruleset;
-use harden993::target::{ALL, HEADING, Job, Listing, Platform, Section, adapt, read_host, render};
+use harden993::target::{ALL, HEADING, Listing, Platform, Section, adapt, read_host, render};
 
 /// A listing of one host, as the output of a command (empty: it is told by its content), or a capture with headings.
 pub fn listing(platform: Platform, command: &str, data: &[u8]) {
@@ -102,14 +102,7 @@ pub fn profile(data: &[u8]) {
         let name = target.spec().name;
         let settings = TargetSettings { degrade: Feature::ALL.into(), ..loaded.target(name) };
         let Ok(adapted) = adapt(*target, policy, &loaded.asked, &settings) else { continue };
-        let job = Job {
-            policy: &adapted.policy,
-            digest: policy.digest(),
-            name: &loaded.name,
-            settings: &settings,
-            deviations: &adapted.deviations,
-            family: None,
-        };
+        let job = adapted.job(policy.digest(), &loaded.name, &settings);
         if let Err(e) = render(*target, &job) {
             panic!("{name}: {e}");
         }

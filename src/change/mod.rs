@@ -25,7 +25,7 @@ pub use guard::{Watch, is_right, watch};
 pub use live::{Live, observe};
 pub use plan::{Goal, Plan, side};
 pub use reach::{Reach, reach};
-pub use settle::{Settled, Undone, behind, confirm, left_behind, refuse, settle, target_of};
+pub use settle::{GRACE, Settled, Undone, behind, confirm, left_behind, refuse, settle, target_of};
 pub use state::{Closure, Confirmed, Entry, Held, KEPT, Pending, Seen, Side, Stage, State};
 pub use text::unified;
 pub use verify::{Verified, verify};

@@ -41,7 +41,7 @@ pub enum Undone {
 }
 
 /// How long after its time the guardian of an apply may need to put a large ruleset back. Later it is taken for dead.
-const GRACE: Duration = Duration::from_secs(120);
+pub const GRACE: Duration = Duration::from_secs(120);
 
 /// The target of an entry.
 pub fn target_of(entry: &Entry) -> Result<&'static dyn Target, ChangeError> {

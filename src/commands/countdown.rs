@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::change::{ChangeError, Stage, State, confirm};
+use crate::change::{ChangeError, GRACE, Stage, State, confirm};
 
 use super::current::failure;
 use super::cut::{Cut, cut_at_last};
@@ -21,9 +21,6 @@ pub(super) enum Came {
     /// The terminal gave nothing more to read, and the apply waits on.
     Unwatched,
 }
-
-/// How long after its time the guardian may need to put a large ruleset back.
-const AFTERWARDS: Duration = Duration::from_secs(120);
 
 /// Counts down until somebody decides. The caller has given the lock back.
 ///
@@ -44,7 +41,7 @@ pub(super) fn wait(
             Err(e) => break Err(e),
         }
         let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() && end.elapsed() > AFTERWARDS {
+        if left.is_zero() && end.elapsed() > GRACE {
             break Ok(Came::Unwatched);
         }
         if left.is_zero() {

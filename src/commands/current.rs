@@ -7,7 +7,7 @@ use clap::Args;
 use crate::change::{ChangeError, Live, holders};
 use crate::host::{HostError, Refused};
 use crate::ruleset::Ruleset;
-use crate::target::{self, ALL, Listing, Platform, Section, Target, read_host};
+use crate::target::{self, ALL, Listing, Platform, Section, Target, Unprinted, read_host};
 
 use super::{Code, Context, Failure};
 
@@ -66,16 +66,9 @@ impl Current {
             let text = text(cx, path)?;
             let part = Listing::parse(&text);
             for section in part.sections {
-                if let Some((line, what)) = script_of_nft(&section) {
-                    return Err(Failure::wrong(
-                        Code::Input,
-                        format!("{name}:{}:1: this is a file for `nft -f` ({what}), not what nft prints", section.before + line),
-                    )
-                    .help(
-                        "only nft can tell what its variables and included files come to: load the file, in a namespace \
-                         (`unshare -rn sh -c 'nft -f FILE && nft list ruleset'`) or on its host, and give what \
-                         `nft list ruleset` prints",
-                    ));
+                if let Some(Unprinted { line, message, help }) = ALL.iter().find_map(|t| t.unprinted(&section)) {
+                    let place = format!("{name}:{}:1", section.before + line);
+                    return Err(Failure::wrong(Code::Input, format!("{place}: {message}")).help(help));
                 }
                 let kind = ALL.iter().copied().find(|t| t.recognises_section(&section));
                 found = found.or(kind);
@@ -135,47 +128,6 @@ fn decode(bytes: Vec<u8>) -> Result<String, usize> {
         let good = e.utf8_error().valid_up_to();
         e.as_bytes()[..good].split(|b| *b == b'\n').count()
     })
-}
-
-/// Where a text is written for `nft -f` in a way that nft never prints, and what shows it: a definition, an included file,
-/// a variable. A listing begins with a table, so a few lines of another firewall are never taken for this.
-fn script_of_nft(section: &Section) -> Option<(u32, &'static str)> {
-    if !section.command.is_empty() {
-        return None;
-    }
-    let mut in_nft = section.text.starts_with("#!") && section.text.lines().next().is_some_and(|l| l.contains("/nft"));
-    for (number, line) in (1..).zip(section.text.lines()) {
-        let mut words = line.split_whitespace();
-        match words.next() {
-            Some("define" | "redefine") if line.contains('=') => return Some((number, "`define`")),
-            Some("include") if line.contains(['"', '\'']) => return Some((number, "`include`")),
-            // pf's tables stand in angle brackets.
-            Some("table" | "flush" | "add" | "create" | "delete" | "destroy") if !line.contains('<') => in_nft = true,
-            Some(word) if !in_nft && !word.starts_with('#') => return None,
-            Some(_) if in_nft && has_variable(line) => return Some((number, "a variable")),
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Whether a line names a variable outside of comments and quotes.
-fn has_variable(line: &str) -> bool {
-    if !line.contains('$') {
-        return false;
-    }
-    let mut quoted = false;
-    let mut before = ' ';
-    for c in line.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            '#' if !quoted => return false,
-            _ if before == '$' && !quoted && (c.is_ascii_alphabetic() || c == '_') => return true,
-            _ => {}
-        }
-        before = c;
-    }
-    false
 }
 
 /// The platform of this host.

@@ -23,7 +23,7 @@ Examples:
   harden993 init --profile /etc/harden993/profile.toml
   harden993 init --profile - | less")]
 pub struct Init {
-    /// Propose a profile from a ruleset: it trusts exactly who can connect under it; `-` for standard input
+    /// Propose a profile from a ruleset: it trusts who can connect under it, and nobody else; `-` for standard input
     ///
     /// What each rule said stands beside the entry that it became, and what could not be taken over stands at the top.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]

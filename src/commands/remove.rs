@@ -47,14 +47,10 @@ impl Verb for Remove {
         let scope = confirmed_scope(cx, &state)?.unwrap_or_else(|| Scope::of_port(993));
         let lists = self.lists;
         // One that goes because it is not wanted beside the confirmed one leaves that confirmed.
-        let confirms = match state.confirmed().map_err(failure)? {
-            Some(other @ Confirmed::Profile { .. })
-                if matches!((&self.target, &other), (Some(gone), Confirmed::Profile { target, .. }) if gone != target) =>
-            {
-                other
-            }
-            _ => Confirmed::Absent,
+        let is_other = |confirmed: &Confirmed| {
+            matches!((&self.target, confirmed), (Some(gone), Confirmed::Profile { target, .. }) if gone != target)
         };
+        let confirms = state.confirmed().map_err(failure)?.filter(is_other).unwrap_or(Confirmed::Absent);
         let mut asked = self.yes || self.dry_run;
         let mut last: Option<Change> = None;
         loop {

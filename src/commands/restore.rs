@@ -44,8 +44,7 @@ impl Verb for Restore {
             Some(Confirmed::Profile { target, .. }) => target.clone(),
             _ => ALL.iter().find(|t| t.platform() == platform(cx)).map_or("none", |t| t.spec().name).to_owned(),
         };
-        let target = target::by_name(&name)
-            .ok_or_else(|| Failure::host(format!("the confirmed state names the target `{}`", name.escape_debug())))?;
+        let target = named(&name)?;
         let nothing = |why: &str| {
             let mut change = Change::nothing(target.spec().name, Vec::new()).kept();
             change.note(why.to_owned());
@@ -151,6 +150,12 @@ const BETWEEN: Duration = Duration::from_millis(100);
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The target that the confirmed state names.
+fn named(name: &str) -> Result<&'static dyn Target, Failure> {
+    target::by_name(name)
+        .ok_or_else(|| Failure::host(format!("the confirmed state names the target `{}`", name.escape_debug())))
+}
+
 /// The profile of a journal entry, read for today from the files that were kept.
 fn confirmed_profile(cx: &Context<'_>, state: &State<'_>, id: &str) -> Result<Usable, Failure> {
     let missing = || Failure::host(format!("the profile of the confirmed apply {id} is not in the state directory"));
@@ -179,8 +184,7 @@ pub(super) fn confirmed_scope(cx: &Context<'_>, state: &State<'_>) -> Result<Opt
 pub(super) fn confirmed_rules(cx: &Context<'_>, state: &State<'_>) -> Result<Option<Rules>, Failure> {
     match state.confirmed().map_err(failure)? {
         Some(Confirmed::Profile { id, target: name, closed }) => {
-            let target: &'static dyn Target = target::by_name(&name)
-                .ok_or_else(|| Failure::host(format!("the confirmed state names the target `{}`", name.escape_debug())))?;
+            let target = named(&name)?;
             Ok(Some(Rules::of(&confirmed_profile(cx, state, &id)?, target, None, closed)?))
         }
         _ => Ok(None),

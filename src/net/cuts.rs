@@ -1,13 +1,17 @@
 //! The whole address space of one family, cut into pieces that each have a class.
 
+mod meeting;
+
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::memo::Memo;
 use super::{Addr, Ranges, Span};
+
+pub use meeting::Meeting;
+use meeting::Pairs;
 
 /// One piece of a [`Cuts`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -371,64 +375,6 @@ fn merged<A: Addr>(mut lists: Vec<&[Span<A>]>) -> impl Iterator<Item = (usize, S
         }
         Some((number, *span))
     })
-}
-
-/// A number for each pair of colours, worked out when the pair is first met.
-enum Pairs {
-    /// Few colours: a table.
-    Table { width: usize, numbers: Vec<u32> },
-    /// Many colours, of which few pairs meet.
-    Memo(Box<Memo<(u32, u32), u32>>),
-}
-
-/// No number yet.
-const UNMET: u32 = u32::MAX;
-
-impl Pairs {
-    fn new(left: usize, right: usize) -> Self {
-        match left.checked_mul(right) {
-            Some(size) if size <= 1 << 16 => Self::Table { width: right, numbers: vec![UNMET; size] },
-            _ => Self::Memo(Box::default()),
-        }
-    }
-
-    fn get(&mut self, x: u32, y: u32, make: impl FnOnce() -> u32) -> u32 {
-        match self {
-            Self::Table { width, numbers } => {
-                let number = &mut numbers[x as usize * *width + y as usize];
-                if *number == UNMET {
-                    *number = make();
-                }
-                *number
-            }
-            Self::Memo(memo) => memo.get((x, y), make),
-        }
-    }
-}
-
-/// Which colours of two maps meet: what a comparison of partitions on the same maps, whatever their classes, has to look at.
-#[derive(Debug)]
-pub struct Meeting<A> {
-    left: Arc<Map<A>>,
-    right: Arc<Map<A>>,
-    pairs: Vec<(u32, u32)>,
-}
-
-impl<A: Addr> Meeting<A> {
-    /// Whether it is about the maps of these two partitions.
-    pub fn is_of<C: Class, D: Class>(&self, left: &Cuts<A, C>, right: &Cuts<A, D>) -> bool {
-        Arc::ptr_eq(&self.left, &left.map) && Arc::ptr_eq(&self.right, &right.map)
-    }
-
-    /// Whether something holds of all classes that meet.
-    pub fn all<C: Class, D: Class>(
-        &self,
-        left: &Cuts<A, C>,
-        right: &Cuts<A, D>,
-        mut holds: impl FnMut(C, D) -> bool,
-    ) -> bool {
-        self.pairs.iter().all(|(x, y)| holds(left.class(*x), right.class(*y)))
-    }
 }
 
 #[cfg(test)]

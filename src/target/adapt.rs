@@ -1,8 +1,8 @@
 //! What a target makes of a policy: what it must refuse, and what it leaves out because the profile lets it.
 
-use crate::policy::{Asked, Feature, Policy, TargetSettings};
+use crate::policy::{Asked, Digest, Feature, Policy, TargetSettings};
 
-use super::Target;
+use super::{Job, Target};
 
 /// Why a policy cannot be rendered for a target.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +22,13 @@ pub struct Adapted {
     pub policy: Policy,
     /// Everything that is done otherwise than asked, one sentence each.
     pub deviations: Vec<String>,
+}
+
+impl Adapted {
+    /// The policy to be rendered, for each family that the target has an output for.
+    pub fn job<'a>(&'a self, digest: Digest, name: &'a str, settings: &'a TargetSettings) -> Job<'a> {
+        Job { policy: &self.policy, digest, name, settings, deviations: &self.deviations, family: None }
+    }
 }
 
 /// Brings a policy to what a target can do.

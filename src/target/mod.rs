@@ -62,6 +62,17 @@ pub struct Job<'a> {
     pub family: Option<Family>,
 }
 
+/// Why a text is no listing, though it is written for a firewall.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unprinted {
+    /// The line of the section that shows it, counted from 1.
+    pub line: u32,
+    /// What it is, as a sentence without a full stop.
+    pub message: String,
+    /// The way out.
+    pub help: &'static str,
+}
+
 /// The version that head comments name.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -148,6 +159,12 @@ pub trait Target: Sync + fmt::Debug {
 
     /// Whether a text looks like a listing, a rendering or a dump of this firewall.
     fn recognises(&self, text: &str) -> bool;
+
+    /// What shows that a section is written for this firewall, but is nothing that it prints: only the firewall itself could
+    /// tell what it means. None for everything else.
+    fn unprinted(&self, _section: &Section) -> Option<Unprinted> {
+        None
+    }
 
     /// The system on which it runs: the rules of all targets of one platform count together there.
     fn platform(&self) -> Platform;

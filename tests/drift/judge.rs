@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use harden993::access::{Bucket, Interface, Pattern, Per, Rate};
-use harden993::net::{Addr, AddrSet, Ranges, no_source};
+use harden993::net::{Addr, AddrSet, no_source};
 use harden993::policy::{Draft, Forwarded, Limit};
 use serde_json::Value;
 
 use crate::dice::Dice;
+use crate::edges::edges;
 use crate::lab::{HOST4, HOST6, Lab, run};
 use crate::machine::{Backend, Machine};
 use crate::probe::{Fate, Gun, Probe, SYN};
@@ -165,16 +166,4 @@ pub(crate) fn probes(draft: &Draft, sets: &[&AddrSet], dice: &mut Dice) -> Vec<P
     out.sort();
     out.dedup();
     out
-}
-
-/// The first and last address of each span of a set, and their neighbours.
-fn edges(set: &AddrSet, out: &mut BTreeSet<IpAddr>) {
-    fn family<A: Addr>(ranges: &Ranges<A>, out: &mut BTreeSet<IpAddr>) {
-        for s in ranges.spans() {
-            let around = [s.first.prev(), Some(s.first), Some(s.last), s.last.next()];
-            out.extend(around.into_iter().flatten().map(Addr::ip));
-        }
-    }
-    family(&set.v4, out);
-    family(&set.v6, out);
 }

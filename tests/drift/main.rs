@@ -22,6 +22,9 @@ mod windows_exports;
 
 // What needs a kernel with netfilter.
 #[cfg(target_os = "linux")]
+#[path = "../support/edges.rs"]
+mod edges;
+#[cfg(target_os = "linux")]
 #[path = "../kernel/lab.rs"]
 #[allow(dead_code)] // the lab is shared with the kernel tests, which use more of it
 mod lab;

@@ -7,11 +7,12 @@ use std::path::Path;
 use harden993::access::{Interface, Path as Way};
 use harden993::change::{Live, Reach, Scope, reach};
 use harden993::host::Real;
-use harden993::net::{Addr, AddrSet, Ranges, no_source};
+use harden993::net::{Addr, AddrSet, no_source};
 use harden993::ruleset::Ruleset;
 use harden993::target::{Listing, Platform, Section, read_host};
 
 use crate::dice::Dice;
+use crate::edges::edges;
 use crate::lab::{HOST4, HOST6, Lab, run};
 use crate::probe::{Fate, Gun, Probe, SYN};
 
@@ -262,16 +263,4 @@ fn written(text: &str) -> BTreeSet<IpAddr> {
         }
     }
     out
-}
-
-/// The first and last address of each span of a set, and their neighbours.
-fn edges(set: &AddrSet, out: &mut BTreeSet<IpAddr>) {
-    fn family<A: Addr>(ranges: &Ranges<A>, out: &mut BTreeSet<IpAddr>) {
-        for s in ranges.spans() {
-            let around = [s.first.prev(), Some(s.first), Some(s.last), s.last.next()];
-            out.extend(around.into_iter().flatten().map(Addr::ip));
-        }
-    }
-    family(&set.v4, out);
-    family(&set.v6, out);
 }

@@ -9,6 +9,8 @@
 #[path = "../support/dice.rs"]
 #[allow(dead_code)] // the dice are shared with other tests
 mod dice;
+#[path = "../support/edges.rs"]
+mod edges;
 mod judge;
 #[path = "../kernel/lab.rs"]
 #[allow(dead_code)] // the lab is shared with the kernel tests, which use more of it

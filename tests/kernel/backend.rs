@@ -2,7 +2,7 @@
 
 use harden993::access::{Access, Question};
 use harden993::policy::{Feature, Policy, TargetSettings};
-use harden993::target::{self, Job, Target, adapt};
+use harden993::target::{self, Target, adapt};
 
 use crate::lab::{privileged, require, run};
 
@@ -31,14 +31,7 @@ impl Backend {
         let target = self.target();
         let settings = TargetSettings { degrade: Feature::ALL.into(), ..TargetSettings::default() };
         let adapted = adapt(target, policy, &Feature::ALL.into(), &settings).expect("the kernel's targets can do all");
-        let job = Job {
-            policy: &adapted.policy,
-            digest: policy.digest(),
-            name: "generated",
-            settings: &settings,
-            deviations: &adapted.deviations,
-            family: None,
-        };
+        let job = adapted.job(policy.digest(), "generated", &settings);
         let files = target::render(target, &job).expect("it can be rendered");
         assert_eq!(files.len(), 1);
         let text = files.into_iter().next().expect("one file").content;

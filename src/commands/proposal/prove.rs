@@ -6,7 +6,7 @@ use crate::access::{Access, Question};
 use crate::change::Answer;
 use crate::net::AddrSet;
 use crate::profile::{self, Loaded, Origin};
-use crate::target::{self, ALL, Job, Target, adapt};
+use crate::target::{self, ALL, Target, adapt};
 
 use super::doors::{Grants, Terms, everybody, pattern_of};
 use super::share::Shared;
@@ -75,14 +75,7 @@ pub(super) fn render(target: &dyn Target, loaded: &Loaded) -> Result<Vec<String>
         Ok(adapted) => adapted,
         Err(refusals) => return Ok(refusals.into_iter().map(|r| format!("{}; {}", r.message, r.help)).collect()),
     };
-    let job = Job {
-        policy: &adapted.policy,
-        digest: policy.digest(),
-        name: &loaded.name,
-        settings: &settings,
-        deviations: &adapted.deviations,
-        family: None,
-    };
+    let job = adapted.job(policy.digest(), &loaded.name, &settings);
     target::render(target, &job).map_err(|e| defect(&e.to_string()))?;
     Ok(Vec::new())
 }

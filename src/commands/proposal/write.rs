@@ -14,7 +14,9 @@ const COMMENT: usize = 300;
 pub(super) fn profile(source: &str, ports: &[u16], shared: &Shared, left_out: &[String]) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "# Proposed from {}: it trusts exactly who those rules let in.", comment(source));
+    let whom =
+        if left_out.is_empty() { "exactly who those rules let in." } else { "who those rules let in, but for this:" };
+    let _ = writeln!(out, "# Proposed from {}: it trusts {whom}", comment(source));
     for line in left_out {
         let _ = writeln!(out, "# Not taken over: {}", comment(line));
     }

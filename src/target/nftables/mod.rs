@@ -18,7 +18,7 @@ use crate::ruleset::Ruleset;
 
 use super::{
     Counter, File, Job, Lack, Listing, LoadError, Loading, Observation, Platform, ReadError, Refusal, RenderError,
-    Step, Target, Wanted,
+    Section, Step, Target, Unprinted, Wanted,
 };
 
 /// Our table, by family and name.
@@ -74,6 +74,10 @@ impl Target for Nftables {
 
     fn recognises(&self, text: &str) -> bool {
         read::recognises(text)
+    }
+
+    fn unprinted(&self, section: &Section) -> Option<Unprinted> {
+        read::unprinted(section)
     }
 
     fn platform(&self) -> Platform {

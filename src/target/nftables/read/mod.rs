@@ -10,6 +10,8 @@ mod lexer;
 mod lower;
 mod operand;
 mod parse;
+mod rate;
+mod script;
 mod spelling;
 mod statement;
 mod test;
@@ -19,6 +21,7 @@ use crate::ruleset::Ruleset;
 use crate::target::{Listing, ReadError, Section};
 
 pub(super) use difference::{Changed, Networks, SetDifference, difference};
+pub(super) use script::unprinted;
 
 /// Reads every section of a listing that is nft's.
 pub(super) fn listing(listing: &Listing) -> Result<Ruleset, ReadError> {

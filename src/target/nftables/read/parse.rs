@@ -5,6 +5,7 @@ use crate::target::ReadError;
 use super::document::{Document, Element, Elements, Rule, Set, Statement, TableFamily};
 use super::elements;
 use super::lexer::{Lexer, Token};
+use super::rate;
 use super::statement;
 
 /// The most parts of one rule; more are one unknown statement. Bounds what one line can cost.
@@ -287,7 +288,7 @@ impl<'a> Parser<'a> {
                 }
                 Token::Word("timeout") => {
                     set.changes = true;
-                    set.timeout = self.words_of_line()?.first().and_then(|t| statement::seconds(t));
+                    set.timeout = self.words_of_line()?.first().and_then(|t| rate::seconds(t));
                 }
                 Token::Word("elements") => {
                     match self.next_but_comments() {

@@ -2,18 +2,16 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::access::{Bucket, Per, Rate, Refuse};
+use crate::access::Refuse;
 use crate::net::{Addr as _, Family};
 
-use super::document::{Base, CtCount, Inner, Limit, Op, Operand, Right, Statement, Translation, Verdict};
+use super::document::{Base, CtCount, Inner, Op, Operand, Right, Statement, Translation, Verdict};
 use super::field::Field;
 use super::lexer::Token;
 use super::operand::{Cursor, begins_test};
+use super::rate;
 
 pub(super) use super::operand::element;
-
-/// What nft means by a limit without a burst.
-pub(super) const DEFAULT_BURST: u32 = 5;
 
 /// The statements of a rule, in order.
 pub(super) fn statements(tokens: &[Token<'_>]) -> Vec<Statement> {
@@ -71,7 +69,7 @@ fn statement(cursor: &mut Cursor<'_, '_>, out: &mut Vec<Statement>) {
             Statement::Nothing
         }
         "log" => log(cursor),
-        "limit" => Statement::Limit(limit(cursor)),
+        "limit" => Statement::Limit(rate::limit(cursor)),
         "reject" => reject(cursor),
         "notrack" => Statement::NoTrack,
         "flow" | "dup" | "delete" => {
@@ -214,44 +212,6 @@ fn log(cursor: &mut Cursor<'_, '_>) -> Statement {
     }
 }
 
-fn limit(cursor: &mut Cursor<'_, '_>) -> Limit {
-    if !cursor.takes("rate") {
-        cursor.skip_to_action();
-        return Limit { bucket: None, over: false };
-    }
-    let over = cursor.takes("over");
-    let rate = cursor.word().and_then(rate);
-    let Some(rate) = rate else {
-        cursor.skip_to_action();
-        return Limit { bucket: None, over };
-    };
-    let mut burst = Some(DEFAULT_BURST);
-    if cursor.takes("burst") {
-        burst = cursor.number();
-        if !cursor.takes("packets") {
-            burst = None;
-            cursor.skip_to_action();
-        }
-    }
-    Limit { bucket: burst.map(|burst| Bucket { rate, burst }), over }
-}
-
-/// A rate in packets, such as `10/minute`.
-fn rate(text: &str) -> Option<Rate> {
-    let (count, per) = text.split_once('/')?;
-    Some(Rate::new(count.parse().ok().filter(|n| *n > 0)?, per_of(per)?))
-}
-
-pub(super) fn per_of(word: &str) -> Option<Per> {
-    Some(match word {
-        "second" => Per::Second,
-        "minute" => Per::Minute,
-        "hour" => Per::Hour,
-        "day" => Per::Day,
-        _ => return None,
-    })
-}
-
 fn reject(cursor: &mut Cursor<'_, '_>) -> Statement {
     let mut how = Refuse::Icmp;
     if cursor.takes("with") {
@@ -280,7 +240,7 @@ fn put(cursor: &mut Cursor<'_, '_>, update: bool) -> Statement {
         match token {
             Token::Word("limit") => {
                 inside.next();
-                inner.push(Inner::Rate(limit(&mut inside)));
+                inner.push(Inner::Rate(rate::limit(&mut inside)));
             }
             Token::Word("ct") => {
                 inside.next();
@@ -401,34 +361,12 @@ pub(super) fn priority(word: &str) -> Option<i32> {
     })
 }
 
-/// A time such as `1m30s` in seconds; parts of a second are left out.
-pub(super) fn seconds(text: &str) -> Option<u64> {
-    let mut total = 0u64;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let number: u64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let (unit, length) = match rest {
-            r if r.starts_with("ms") => (0, 2),
-            r if r.starts_with('d') => (86400, 1),
-            r if r.starts_with('h') => (3600, 1),
-            r if r.starts_with('m') => (60, 1),
-            r if r.starts_with('s') => (1, 1),
-            "" => (1, 0),
-            _ => return None,
-        };
-        total = total.checked_add(number.checked_mul(unit)?)?;
-        rest = &rest[length..];
-    }
-    Some(total)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::document::{Op, Right};
+    use super::super::document::{Limit, Op, Right};
     use super::super::lexer::Lexer;
     use super::*;
+    use crate::access::{Bucket, Per, Rate};
     use crate::net::Family;
 
     fn read(text: &str) -> Vec<Statement> {
@@ -527,14 +465,5 @@ mod tests {
         assert_eq!(to("redirect"), (None, None));
         let Statement::Match { key, .. } = &read("ip6 daddr fe80::/10")[0] else { panic!() };
         assert_eq!(key[0].field, Field::Destination(Family::V6));
-    }
-
-    #[test]
-    fn times() {
-        assert_eq!(seconds("1m30s"), Some(90));
-        assert_eq!(seconds("1d2h"), Some(93600));
-        assert_eq!(seconds("60"), Some(60));
-        assert_eq!(seconds("99999999999999999999d"), None);
-        assert_eq!(seconds("x"), None);
     }
 }

@@ -1,6 +1,9 @@
 //! The tokens of one rule to a [`Rule`]. Words that are not modelled make the rule unknown, each with its reason.
 
-use crate::access::{Bucket, Per, Rate, Refuse};
+mod cursor;
+mod options;
+
+use crate::access::Refuse;
 use crate::net::{AddrSet, Family};
 use crate::ruleset::Ports;
 use crate::target::ReadError;
@@ -9,6 +12,7 @@ use super::lexer::{Kind, Token};
 use super::port;
 use super::syntax::{Action, Direction, End, Host, HostKind, On, Rule, State, Translation};
 use super::table::network;
+use cursor::Parser;
 
 /// Makes an error at a token.
 type Fail<'f> = &'f dyn Fn(&Token<'_>, String) -> ReadError;
@@ -148,75 +152,7 @@ pub(super) fn empty(action: Action) -> Rule {
     }
 }
 
-struct Parser<'a, 't, 'f> {
-    tokens: &'a [Token<'t>],
-    at: usize,
-    complete: bool,
-    fail: Fail<'f>,
-    rule: Rule,
-}
-
-impl<'t> Parser<'_, 't, '_> {
-    fn peek(&self) -> Option<Kind<'t>> {
-        self.tokens.get(self.at).map(|t| t.kind)
-    }
-
-    fn next(&mut self) -> Option<Kind<'t>> {
-        let kind = self.peek()?;
-        self.at += 1;
-        Some(kind)
-    }
-
-    fn take(&mut self, word: &str) -> bool {
-        let yes = matches!(self.peek(), Some(Kind::Word(w)) if w == word);
-        self.at += usize::from(yes);
-        yes
-    }
-
-    fn take_mark(&mut self, mark: &str) -> bool {
-        let yes = matches!(self.peek(), Some(Kind::Mark(m)) if m == mark);
-        self.at += usize::from(yes);
-        yes
-    }
-
-    fn word(&mut self) -> Option<&'t str> {
-        match self.peek() {
-            Some(Kind::Word(w) | Kind::Quoted(w)) => {
-                self.at += 1;
-                Some(w)
-            }
-            _ => None,
-        }
-    }
-
-    /// The name of an anchor: in quotes, or a word that starts no part of a rule.
-    fn name(&mut self) -> Option<String> {
-        match self.peek() {
-            Some(Kind::Quoted(name)) => {
-                self.at += 1;
-                Some(name.to_owned())
-            }
-            Some(Kind::Word(name)) if !WORDS.contains(&name) => {
-                self.at += 1;
-                Some(name.to_owned())
-            }
-            _ => None,
-        }
-    }
-
-    /// The error for a rule that ends, or goes on with something else, where a part should stand.
-    fn cut(&self, wanted: &str) -> ReadError {
-        let at = self.tokens.get(self.at).or(self.tokens.last());
-        let message = match self.tokens.get(self.at) {
-            Some(_) => format!("here {wanted} should stand"),
-            None => format!("the rule ends where {wanted} should stand: the text is cut off"),
-        };
-        match at {
-            Some(token) => (self.fail)(token, message),
-            None => ReadError::line(0, message),
-        }
-    }
-
+impl Parser<'_, '_, '_> {
     fn block(&mut self) -> Result<(), ReadError> {
         let how = match self.peek() {
             Some(Kind::Word("drop")) => Some(Refuse::Drop),
@@ -229,34 +165,6 @@ impl<'t> Parser<'_, 't, '_> {
         self.skip_parentheses()?;
         self.rule.action = Action::Block(how);
         Ok(())
-    }
-
-    /// Skips what stands in parentheses here.
-    fn skip_parentheses(&mut self) -> Result<(), ReadError> {
-        if self.take_mark("(") {
-            loop {
-                match self.next() {
-                    Some(Kind::Mark(")")) => break,
-                    Some(_) => {}
-                    None => return Err(self.cut("a closing parenthesis")),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Skips arguments up to the next word that starts a part.
-    fn skip_arguments(&mut self) {
-        let mut depth = 0usize;
-        while let Some(kind) = self.peek() {
-            match kind {
-                Kind::Word(w) if depth == 0 && WORDS.contains(&w) => break,
-                Kind::Mark("(" | "{") => depth += 1,
-                Kind::Mark(")" | "}") => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            self.at += 1;
-        }
     }
 
     /// Everything behind the action, in any order.
@@ -344,41 +252,6 @@ impl<'t> Parser<'_, 't, '_> {
         if self.take("port") {
             self.skip_arguments();
         }
-    }
-
-    /// The items of a list in braces, or the one item that stands alone.
-    fn list<T>(
-        &mut self,
-        wanted: &str,
-        mut item: impl FnMut(&mut Self) -> Result<Option<T>, ReadError>,
-    ) -> Result<Vec<T>, ReadError> {
-        if !self.take_mark("{") {
-            return match item(self)? {
-                Some(one) => Ok(vec![one]),
-                None => Err(self.cut(wanted)),
-            };
-        }
-        let mut out = Vec::new();
-        let mut depth = 1usize;
-        while depth > 0 {
-            if self.take_mark(",") {
-                continue;
-            }
-            // Macros put lists into lists.
-            if self.take_mark("{") {
-                depth += 1;
-                continue;
-            }
-            if self.take_mark("}") {
-                depth -= 1;
-                continue;
-            }
-            match item(self)? {
-                Some(one) => out.push(one),
-                None => return Err(self.cut(wanted)),
-            }
-        }
-        Ok(out)
     }
 
     fn interfaces(&mut self) -> Result<(), ReadError> {
@@ -524,64 +397,6 @@ impl<'t> Parser<'_, 't, '_> {
         HostKind::Net(first.into())
     }
 
-    /// `( … )` behind `keep state`.
-    fn state_options(&mut self) -> Result<(), ReadError> {
-        if !self.take_mark("(") {
-            return Ok(());
-        }
-        loop {
-            if self.take_mark(",") {
-                continue;
-            }
-            if self.take_mark(")") {
-                return Ok(());
-            }
-            let word = self.word().ok_or_else(|| self.cut("an option of `keep state`"))?;
-            match word {
-                "max-src-conn-rate" => {
-                    let text = self.word().ok_or_else(|| self.cut("a rate"))?;
-                    self.rule.rate = bucket(text);
-                    if self.rule.rate.is_none() {
-                        self.at -= 1;
-                        return Err(self.cut("a rate, such as 30/60,"));
-                    }
-                }
-                "max-src-conn" | "max-src-states" => {
-                    let count = self.word().and_then(|n| n.parse::<u32>().ok()).ok_or_else(|| self.cut("a number"))?;
-                    self.rule.concurrent = Some(self.rule.concurrent.map_or(count, |c| c.min(count)));
-                }
-                "max" | "max-src-nodes" => {
-                    self.word();
-                    self.rule.effect.get_or_insert_with(|| format!("`{word}` limits all sources together"));
-                }
-                "source-track" => {
-                    if self.take("global") {
-                        let because = "`source-track global` counts over several rules".to_owned();
-                        self.rule.effect.get_or_insert(because);
-                    } else {
-                        self.take("rule");
-                    }
-                }
-                "overload" => {
-                    self.next();
-                    if self.take("flush") {
-                        self.take("global");
-                    }
-                }
-                "no-sync" | "sloppy" | "pflow" | "if-bound" | "floating" | "group-bound" | "allow-related" => {}
-                word if word.contains('.') || word == "interval" || word == "frag" => {
-                    // A timeout.
-                    self.word();
-                }
-                word => {
-                    let because = format!("the state option `{}` is not known", word.escape_default());
-                    self.rule.effect.get_or_insert(because);
-                    self.word();
-                }
-            }
-        }
-    }
-
     /// `-> 10.0.0.5 port 993` of an rdr rule.
     fn target(&mut self) -> Result<(), ReadError> {
         let Action::Translate(Translation::To { pass, .. }) = self.rule.action else {
@@ -621,25 +436,4 @@ impl<'t> Parser<'_, 't, '_> {
 /// TCP flags by their letters (FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128).
 fn bits(letters: &str) -> Option<u8> {
     letters.chars().try_fold(0, |bits, c| "FSRPAUEW".find(c).map(|n| bits | 1 << n))
-}
-
-/// `N/S`: N at once, and N in S seconds for ever.
-fn bucket(text: &str) -> Option<Bucket> {
-    let (count, seconds) = text.split_once('/')?;
-    let (count, seconds) = (count.parse::<u32>().ok()?, seconds.parse::<u32>().ok()?);
-    if count == 0 || seconds == 0 {
-        return None;
-    }
-    let whole = |per: Per| {
-        let n = u64::from(count) * u64::from(per.seconds());
-        n.is_multiple_of(seconds.into())
-            .then(|| u32::try_from(n / u64::from(seconds)).ok().map(|n| Rate::new(n, per)))?
-    };
-    let rate = [Per::Second, Per::Minute, Per::Hour, Per::Day].into_iter().find_map(whole);
-    // No unit makes it a whole number: the nearest below in events a day, which differs by less than one a day.
-    let rate = rate.or_else(|| {
-        let a_day = u64::from(count) * 86_400 / u64::from(seconds);
-        Some(Rate::new(u32::try_from(a_day).ok()?.max(1), Per::Day))
-    })?;
-    Some(Bucket { rate, burst: count })
 }

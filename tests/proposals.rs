@@ -26,6 +26,12 @@ fn files(folder: &str) -> Vec<PathBuf> {
 
 /// The profile that `init --from-ruleset` prints, and what it says of it.
 fn proposed(text: &str) -> (String, String) {
+    let (code, out, err) = init(text);
+    assert_eq!(code, 0, "{err}");
+    (out, err)
+}
+
+fn init(text: &str) -> (u8, String, String) {
     let host = Recorded::default();
     host.put("old", text);
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -33,8 +39,7 @@ fn proposed(text: &str) -> (String, String) {
     let args = ["harden993", "init", "--from-ruleset", "old", "--profile", "-"];
     let code = run(args, &mut world);
     let (out, err) = [out, err].map(|b| String::from_utf8(b).expect("what is printed is text")).into();
-    assert_eq!(code, 0, "{err}");
-    (out, err)
+    (code, out, err)
 }
 
 /// Who comes in and who is asked about, by side; for the destinations that no rule names.
@@ -111,4 +116,16 @@ fn a_proposal_from_iptables_lets_in_the_same_addresses() {
         exact += usize::from(hold(&file.display().to_string(), &capture, iptables));
     }
     assert!(exact * 2 >= files.len(), "{exact} of {} can be taken over whole", files.len());
+}
+
+#[test]
+fn a_proposal_that_is_too_large_for_a_profile_is_refused() {
+    let rules = (0..200_000u32).fold(String::from("*filter\n:INPUT DROP [0:0]\n"), |mut text, n| {
+        let address = std::net::Ipv4Addr::from(0x0a00_0000 + n);
+        text.extend(["-A INPUT -s ", &address.to_string(), "/32 -p tcp -m tcp --dport 993 -j ACCEPT\n"]);
+        text
+    }) + "COMMIT\n";
+    let (code, out, err) = init(&rules);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(err.contains("200000 rules let somebody in") && err.contains("larger than 16 MiB"), "{err}");
 }

@@ -26,6 +26,7 @@ mod store;
 mod words;
 
 pub use load::{Loaded, Options, Origin, load};
+pub use parse::MAX_TOML;
 pub use schema::schema;
 pub use store::{Disk, MAX_FILE, Store};
 pub use words::harmless;

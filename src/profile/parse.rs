@@ -18,7 +18,7 @@ use super::sink::Sink;
 use super::words::{harmless, nearest, quoted};
 
 /// The largest TOML file that is read, in bytes. Its tree takes many times the room; long lists belong into list files.
-const MAX_TOML: usize = 16 << 20;
+pub const MAX_TOML: usize = 16 << 20;
 
 /// What a file is in its profile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,6 +7,7 @@ mod write;
 
 use crate::change::{Scope, ask};
 use crate::net::{AddrSet, Family};
+use crate::profile;
 
 use self::doors::Doors;
 use self::share::Shared;
@@ -68,7 +69,19 @@ pub(super) fn propose(seen: &Seen, ports: &[u16]) -> Result<Proposal, Failure> {
     left_out.extend(ruleset.remarks.iter().cloned());
     let ports: Vec<u16> = guarded.iter().map(|(port, _)| *port).collect();
     let text = |left_out: &[String]| write::profile(&seen.source, &ports, &shared, left_out);
-    let loaded = prove::hold(&text(&left_out), &shared, &guarded)?;
+    let proposed = text(&left_out);
+    if proposed.len() > profile::MAX_TOML {
+        return Err(Failure::wrong(
+            Code::Unsupported,
+            format!(
+                "{} rules let somebody in, and a profile with an entry for each is larger than {} MiB",
+                shared.entries.len(),
+                profile::MAX_TOML >> 20
+            ),
+        )
+        .help("name the networks in a list file by hand; `harden993 reach --all` tells them all"));
+    }
+    let loaded = prove::hold(&proposed, &shared, &guarded)?;
     left_out.extend(prove::render(seen.target, &loaded)?);
     Ok(Proposal { profile: text(&left_out), left_out })
 }

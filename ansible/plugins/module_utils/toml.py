@@ -3,7 +3,6 @@
 """Writes a mapping as the TOML text of a profile; same mapping, same bytes."""
 
 from __future__ import absolute_import, division, print_function
-from __future__ import annotations
 
 __metaclass__ = type
 
@@ -20,7 +19,7 @@ DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 def profile_text(mapping):
     """The profile as TOML. An entry or key whose value is null is left out: a layer takes away what a wider one gave."""
     if not isinstance(mapping, dict):
-        raise ValueError("a profile is a mapping or text, not %s" % type(mapping).__name__)
+        raise ValueError("a profile is a mapping or text, and this is neither")
     whole = {"schema": 1}
     whole.update(mapping)
     for name in KEYED:

@@ -4,7 +4,6 @@
 """Brings one host to a profile of who may reach IMAPS, or takes our rules away."""
 
 from __future__ import absolute_import, division, print_function
-from __future__ import annotations
 
 __metaclass__ = type
 
@@ -20,29 +19,11 @@ description:
     A host that cannot be reached again restores itself and is reported as failed.
   - C(changed) is true exactly when the live ruleset changes, whoever changed it last.
   - Runs on Linux, FreeBSD and OpenBSD. For Windows see the role C(mailsec.harden993.harden993).
-author:
-  - The harden993 authors (@harden993)
 options:
-  profile:
-    description:
-      - The profile, as TOML text or as a mapping. Required with O(state=present).
-      - In a mapping C(trusted) and C(blocked) may be dictionaries keyed by the entry's name, so that layers of variables merge;
-        an entry or a key that is null is left out, and C(schema) is 1 unless it is written.
-      - It is never a path on the host, so that a check run can foretell what a host will do that holds nothing yet.
-    type: raw
-  lists:
-    description:
-      - List files and included profiles, as name to text. The names are the relative paths that the profile uses.
-    type: dict
-    default: {}
-  list_files:
-    description:
-      - The same, as name to path of a file on the controller. Use it for large lists, which then never pass through templating.
-    type: dict
-    default: {}
   state:
     description:
-      - V(present) loads the profile's rules, V(absent) takes all rules of harden993 away and leaves everybody else's.
+      - V(present) loads the profile's rules and needs O(profile). V(absent) takes all rules of harden993 away and leaves
+        everybody else's.
     type: str
     choices: [present, absent]
     default: present
@@ -54,7 +35,7 @@ options:
   confirm:
     description:
       - Seconds until the host puts the old rules back unless this task reaches it over a fresh connection.
-      - V(0) loads without a guardian.
+      - V(0) loads without a guardian. O(state=absent) needs none, since taking our rules away locks nobody out.
     type: int
     default: 60
   expect_gain:
@@ -78,15 +59,6 @@ options:
       - Leave the lists of networks out of the result and keep their counts.
     type: bool
     default: false
-  program:
-    description:
-      - The program on the host.
-    type: str
-    default: harden993
-  state_dir:
-    description:
-      - Where the program keeps the confirmed state. Without it, the program's own default.
-    type: path
 attributes:
   check_mode:
     support: full
@@ -95,13 +67,14 @@ attributes:
     support: full
     description: Shows who gains and loses access, and the rules as a diff without order, counters and handles.
 notes:
-  - "The variable C(harden993_binaries) (a mapping such as C(Linux-x86_64) to the path of a static binary on the controller)
-    lends a host the program for the time of the task where it is not installed. It also serves hosts without Python. Rules
-    that a lent program loaded do not come back at boot by themselves."
   - Keep O(confirm) well above the connection timeout of Ansible.
   - Asynchronous tasks are not supported, because the confirmation must come over a connection of its own.
+  - What the program warns of in a profile, such as an entry that expires soon, is shown as warnings of the task. A profile that
+    names a warning under C(check.allow) has considered it.
 seealso:
   - module: mailsec.harden993.harden993_info
+extends_documentation_fragment:
+  - mailsec.harden993.profile
 """
 
 EXAMPLES = r"""
@@ -155,7 +128,7 @@ effect_words:
   returned: success
   type: list
   elements: str
-  sample: ["port 993: 1 IPv4 addresses gains access (203.0.113.7)"]
+  sample: ["port 993: 1 IPv4 address gains access (203.0.113.7)"]
 findings:
   description: What an administrator should know about this host's ruleset.
   returned: success
@@ -179,8 +152,8 @@ rolled_back:
   returned: always
   type: bool
 rendered:
-  description: Whether this host's task wrote the profile as TOML on the controller. Once for each distinct profile of a run.
-  returned: when a profile was given
+  description: Whether this host's task wrote a mapping as TOML on the controller. Once for each distinct profile of a run.
+  returned: always
   type: bool
 text:
   description: The rules as a unified diff.
@@ -195,46 +168,27 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.harden993.plugins.module_utils import program
-
-ARGUMENTS = {
-    "profile": {"type": "raw"},
-    "lists": {"type": "dict", "default": {}},
-    "list_files": {"type": "dict", "default": {}},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "target": {"type": "str", "choices": ["nftables", "iptables", "pf"]},
-    "confirm": {"type": "int", "default": 60},
-    "expect_gain": {"type": "list", "elements": "str"},
-    "expect_loss": {"type": "list", "elements": "str"},
-    "cut": {"type": "bool", "default": False},
-    "summary": {"type": "bool", "default": False},
-    "program": {"type": "str", "default": "harden993"},
-    "state_dir": {"type": "path"},
-}
+from ansible_collections.mailsec.harden993.plugins.module_utils import arguments, program
 
 
 def main():
-    """Runs the program once and hands its answer on."""
+    """Runs the program where the profile lies, and hands its answer on."""
     module = AnsibleModule(
-        argument_spec=ARGUMENTS,
+        argument_spec=arguments.CHANGE,
+        required_if=arguments.CHANGE_REQUIRED_IF,
         supports_check_mode=True,
-        required_if=[("state", "present", ["profile"])],
     )
     params = module.params
-    found = module.get_bin_path(params["program"], opt_dirs=["/usr/local/bin", "/usr/local/sbin"])
-    if found is None:
-        module.exit_json(**program.missing(params, module.check_mode))
     folder = module.tmpdir
     if params["state"] == "present":
-        try:
-            program.write_profile(folder, params["profile"], params["lists"])
-        except ValueError as error:
-            module.fail_json(msg=str(error), changed=False)
-    words = program.command(dict(params, program=found), module.check_mode)
-    code, stdout, stderr = module.run_command(words, cwd=folder, environ_update={"LC_ALL": "C"})
-    result = program.result(params, module.check_mode, code, stdout, stderr)
-    if module._diff and not result.get("failed"):
-        result["diff"] = program.difference(result)
+        program.write_profile(folder, params["profile"], params["lists"])
+
+    def run(words):
+        return module.run_command(words, cwd=folder, environ_update={"LC_ALL": "C"})
+
+    result = program.change(params, module.check_mode, run)
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

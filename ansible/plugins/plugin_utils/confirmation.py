@@ -6,70 +6,70 @@ from __future__ import annotations
 
 import time
 
-from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.mailsec.harden993.plugins.module_utils import program
-
 PAUSE = 1.0
 # After the deadline the guardian needs a moment to put the old rules back; then the host is asked what it did.
 GRACE = 3.0
 TRIES = 10
 
 
-def fresh(host):
-    """Drops the kept-alive connection: it would pass the firewall as an established one and prove nothing."""
-    try:
-        host.action._connection.reset()
-    except (AnsibleConnectionFailure, AttributeError):
-        return
-
-
-def ask(host, arguments, more):
-    """One question to the program over a connection of its own; None where the host cannot be reached."""
-    head = [arguments["program"], "--format", "json"]
-    if arguments.get("state_dir"):
-        head += ["--state-dir", arguments["state_dir"]]
-    try:
-        return program.parse(host.run(head + more)[1])
-    except AnsibleConnectionFailure:
-        fresh(host)
-        return None
-
-
-def confirm(host, arguments, result, seconds):
+def confirm(host, params, result):
     """The result of an apply that waits, once it is confirmed or put back."""
-    deadline = time.monotonic() + seconds
-    more = ["confirm", "--token", result.pop("token")]
-    fresh(host)
+    deadline = time.monotonic() + params["confirm"]
+    words = ["confirm", "--token", result.pop("token")]
+    host.reconnect()
     while time.monotonic() < deadline:
-        answer = ask(host, arguments, more)
-        if answer and answer.get("confirmed"):
+        said = host.ask(params, words)
+        if said and said.get("confirmed"):
             result.update(stage="kept", confirm_by=None)
             return result
-        if answer is not None:
+        if said and "error" not in said:
             # It answers, and does not confirm: put back already, or somebody else's apply waits now.
-            return lost(result, answer.get("rolled_back"))
+            return lost(result, bool(said.get("rolled_back")))
         time.sleep(PAUSE)
-    return what_became(host, arguments, result, GRACE)
+    return what_became(host, params, result, GRACE)
 
 
-def what_became(host, arguments, result, wait):
+def cut_off(host, params):
+    """The result of an apply whose own connection broke, as new rules may cut it."""
+    host.reconnect()
+    return what_became(host, params, {"changed": True}, params["confirm"] + GRACE)
+
+
+def what_became(host, params, result, wait):
     """Asks a host that was cut off, after its guardian had its turn."""
     time.sleep(wait)
     for _try in range(TRIES):
-        answer = ask(host, arguments, ["status"])
-        if answer is not None:
-            last = answer.get("last") or {}
-            ours = result.get("id") in (None, last.get("id"))
-            return lost(result, ours and last.get("stage") == "restored")
+        said = host.ask(params, ["status"])
+        if said is not None and "error" not in said:
+            last = said.get("last") or {}
+            if not _is_ours(host, result, last):
+                return nothing_loaded(result)
+            return lost(result, last.get("stage") == "restored")
         time.sleep(PAUSE)
     return lost(result, None)
+
+
+def _is_ours(host, result, last):
+    """Whether the host's last apply is this task's. Ids are times of the host's clock, and sort as they come."""
+    if result.get("id"):
+        return result["id"] == last.get("id")
+    return (last.get("id") or "") >= host.begun
+
+
+def nothing_loaded(result):
+    """The result of a task whose connection broke before anything was loaded."""
+    result.update(failed=True, changed=False, rolled_back=False)
+    result["msg"] = "the connection broke before anything was loaded; nothing was changed"
+    return result
 
 
 def lost(result, rolled_back):
     """The result of an apply that could not be confirmed."""
     result.update(failed=True, rolled_back=rolled_back)
+    # What it would have changed is no preview any more.
+    result.pop("diff", None)
     if rolled_back:
-        result.update(changed=False, stage="restored")
+        result.update(changed=False, stage="restored", confirm_by=None)
         result["msg"] = "the host could not be reached over a fresh connection; it has put its old rules back"
     elif rolled_back is None:
         result["msg"] = "the host could not be reached any more, and not be asked whether it has put its old rules back"

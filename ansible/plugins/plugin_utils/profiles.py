@@ -37,17 +37,27 @@ def once(mapping):
         return text, True
 
 
-def complete(arguments, find):
-    """The arguments with the profile as text and the controller's files as lists; `find` gives the path of a file."""
-    out = dict(arguments)
+def complete(params, find):
+    """The options with the profile as text and the controller's files as lists; `find` gives the path of a file. Also whether
+    this very call wrote the text."""
+    out = dict(params, list_files={})
     written = False
-    if isinstance(out.get("profile"), dict):
+    if isinstance(out["profile"], dict):
         out["profile"], written = once(out["profile"])
-    lists = dict(out.get("lists") or {})
-    for name, path in (out.pop("list_files", None) or {}).items():
+    elif out["profile"] is not None:
+        out["profile"] = program.profile_text(out["profile"])
+    lists = dict(out["lists"])
+    for name, path in params["list_files"].items():
         if name in lists:
             raise ValueError("%r is in lists and in list_files" % name)
-        with open(find(path), encoding="utf-8") as content:
-            lists[name] = content.read()
+        lists[name] = _content(find(path))
     out["lists"] = program.checked_lists(lists)
     return out, written
+
+
+def _content(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError("%s is no UTF-8 text: %s" % (path, error)) from error

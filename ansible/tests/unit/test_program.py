@@ -1,6 +1,6 @@
 # Copyright: The harden993 authors
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Recorded answers of the program become results that say the truth."""
+"""A task becomes the words of a few commands, and their answers one result."""
 
 from __future__ import annotations
 
@@ -10,32 +10,16 @@ import unittest
 from ansible_collections.mailsec.harden993.plugins.module_utils import program
 
 PARAMS = {"program": "harden993", "state": "present", "confirm": 60}
-ANSWER = {
-    "schema": 1,
-    "target": "pf",
-    "changed": True,
-    "text": "+pass in\n",
-    "effect": [
-        {"port": 993, "path": "input", "interface": None, "gained": ["203.0.113.7"], "lost": [],
-         "counts": {"gained": {"ipv4": "1", "ipv6": "0"}, "lost": {"ipv4": "0", "ipv6": "0"}}}
-    ],
-    "findings": [],
-}
-
-
-def result(code, answer, check=False, **more):
-    """The result of a recorded answer."""
-    return program.result(dict(PARAMS, **more), check, code, json.dumps(answer), "said")
 
 
 class TheCommand(unittest.TestCase):
-    """A task becomes the words of one command."""
+    """The words of the command that does, or foretells, what is asked for."""
 
     def test_check_mode_reads_and_a_run_waits_for_confirmation(self):
         self.assertIn("diff", program.command(PARAMS, True))
         words = program.command(PARAMS, False)
         self.assertEqual(words[3:5], ["apply", "--yes"])
-        self.assertEqual(words[words.index("--confirm") + 1], "60")
+        self.assertIn("--confirm=60", words)
 
     def test_absent(self):
         params = dict(PARAMS, state="absent")
@@ -44,7 +28,11 @@ class TheCommand(unittest.TestCase):
 
     def test_an_empty_expectation_is_nobody(self):
         words = program.command(dict(PARAMS, expect_gain=["192.0.2.1"], expect_loss=[]), True)
-        self.assertEqual(words[-4:], ["--expect-gain", "192.0.2.1", "--expect-loss", "none"])
+        self.assertEqual(words[-2:], ["--expect-gain=192.0.2.1", "--expect-loss=none"])
+
+    def test_an_option_that_is_not_set_is_not_asked_for(self):
+        words = program.command(dict(PARAMS, target=None, expect_gain=None, confirm=0), False)
+        self.assertEqual(words, ["harden993", "--format", "json", "apply", "--yes", "--profile", "profile.toml"])
 
     def test_a_list_stays_in_its_folder(self):
         for name in ("/etc/passwd", "../x", "a/../../x", "profile.toml", "."):
@@ -52,42 +40,50 @@ class TheCommand(unittest.TestCase):
         self.assertEqual(program.checked_lists({"lists/a.txt": "x"}), {"lists/a.txt": "x"})
 
 
-class TheResult(unittest.TestCase):
-    """An answer becomes a result."""
+class Commands:
+    """Stands in for a host: answers each verb as it is told, and remembers what was asked."""
 
-    def test_changed_is_the_programs(self):
-        self.assertTrue(result(1, ANSWER, check=True)["changed"])
-        self.assertFalse(result(0, dict(ANSWER, changed=False))["changed"])
-        self.assertEqual(result(0, ANSWER)["effect_words"], ["port 993: 1 IPv4 addresses gains access (203.0.113.7)"])
+    def __init__(self, **answers):
+        self.answers = answers
+        self.asked = []
 
-    def test_a_stopped_change_failed_and_changed_nothing(self):
-        stopped = result(1, ANSWER, expect_loss=[])
-        self.assertTrue(stopped["failed"])
-        self.assertFalse(stopped["changed"])
+    def __call__(self, words):
+        verb = next(w for w in words if w in self.answers)
+        self.asked.append(verb)
+        code, said = self.answers[verb]
+        return code, json.dumps(said), "said"
 
-    def test_codes_of_failures(self):
-        error = {"schema": 1, "error": {"code": "host", "message": "no", "help": None}, "problems": []}
-        for code, changed, back in ((2, False, False), (3, False, False), (4, False, True), (5, True, False)):
-            failed = result(code, error)
-            self.assertEqual((failed["failed"], failed["changed"], failed["rolled_back"]), (True, changed, back))
 
-    def test_a_missing_program_cannot_predict(self):
-        check = program.result(PARAMS, True, 127, "", "sh: not found")
-        self.assertTrue(check["skipped"])
-        self.assertIn("cannot predict", check["msg"])
-        self.assertTrue(program.result(PARAMS, False, 127, "", "")["failed"])
+class TheWork(unittest.TestCase):
+    """What is run, in which order, and what comes of it."""
 
-    def test_rubbish_is_no_answer(self):
-        self.assertTrue(program.result(PARAMS, False, 0, "[]", "")["failed"])
+    def test_a_change_is_told_with_what_check_warns_of(self):
+        soon = {"severity": "warning", "file": "profile.toml", "line": 6, "column": 11, "message": "`c` expires in 5 days", "help": None}
+        host = Commands(diff=(1, {"schema": 1, "changed": True, "target": "pf", "effect": []}), check=(0, {"problems": [soon]}))
+        result = program.change(PARAMS, True, host)
+        self.assertEqual(host.asked, ["diff", "check"])
+        self.assertEqual(result["warnings"], ["profile.toml:6:11: warning: `c` expires in 5 days"])
+        self.assertTrue(result["changed"])
 
-    def test_remarks_of_a_terminal_stand_before_the_answer(self):
-        self.assertEqual(program.parse('note: the firewall is pf\r\n{"schema": 1}\r\n'), {"schema": 1})
+    def test_a_refused_profile_is_asked_about_once(self):
+        host = Commands(apply=(2, {"error": {"message": "no"}}), check=(0, {}))
+        self.assertTrue(program.change(PARAMS, False, host)["failed"])
+        self.assertEqual(host.asked, ["apply"])
 
-    def test_the_diff_shows_access_and_rules(self):
-        diff = program.difference(result(0, ANSWER))
-        self.assertEqual(diff["before"], "")
-        self.assertEqual(diff["after"], "port 993: 203.0.113.7\n")
-        self.assertIn("+pass in", diff["prepared"])
+    def test_questions_are_answered_in_turn(self):
+        params = {"program": "harden993", "query": ["status", "reach"], "profile": None, "port": 993}
+        host = Commands(status=(0, {"schema": 1, "loaded": True}), reach=(1, {"schema": 1, "questions": []}))
+        answers = program.info(params, False, host)
+        self.assertEqual(answers, {"changed": False, "status": {"loaded": True}, "reach": {"questions": []}})
+
+    def test_a_question_that_fails_fails_all(self):
+        params = {"program": "harden993", "query": ["status"], "profile": None, "port": 993}
+        host = Commands(status=(3, {"error": {"message": "no right", "help": "run it as root"}}))
+        self.assertEqual(program.info(params, False, host)["msg"], "no right\nrun it as root")
+
+    def test_verify_needs_a_profile(self):
+        params = {"program": "harden993", "query": ["verify"], "profile": None, "port": 993}
+        self.assertTrue(program.info(params, False, Commands())["failed"])
 
 
 if __name__ == "__main__":

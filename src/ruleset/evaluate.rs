@@ -134,6 +134,7 @@ impl Evaluator<'_> {
             translated: false,
             marks_set: sets(|t| matches!(t, Then::SetMark)),
             untracked: false,
+            tracked: Some(true),
         };
         let untracks = sets(|t| matches!(t, Then::NoTrack));
         let mut walk = Walk { ruleset, runs: &mut self.runs, traced, d: Diagrams::new() };
@@ -236,7 +237,8 @@ impl Walk<'_> {
         let accept = table.number(Verdict::Accept.into());
         let mut out: Option<Cuts<A, OutcomeId>> = None;
         for stage in hooks.iter().flat_map(|h| self.ruleset.path(*h, A::FAMILY)).filter(|s| !s.nat) {
-            let result = self.chain_of_stage::<A>(stage.chain, flow, &stage.policy);
+            let flow = Flow { tracked: stage.after_tracking(), ..flow.clone() };
+            let result = self.chain_of_stage::<A>(stage.chain, &flow, &stage.policy);
             let result = result.map(|n| table.number(self.d.resolve(n)));
             out = Some(match out {
                 None => result,

@@ -27,10 +27,22 @@ pub(super) struct Flow {
     pub(super) marks_set: bool,
     /// Whether some rule may have switched tracking off for the packet.
     pub(super) untracked: bool,
+    /// Whether connection tracking has had its turn at this stage; none: not known.
+    pub(super) tracked: Option<bool>,
+}
+
+impl Flow {
+    /// Whether the packet surely belongs to a connection that rules can ask about.
+    fn has_connection(&self) -> bool {
+        self.tracked == Some(true) && !self.untracked
+    }
 }
 
 /// The reason of what is unknown because the question names no destination.
 pub const DESTINATION: &str = "it depends on the destination address";
+
+/// The reason of what is unknown because the packet may have no connection yet, or none at all.
+const TRACKED: &str = "it depends on whether the connection is tracked";
 
 /// What is settled of a test that does not look at the source.
 enum Settled {
@@ -125,6 +137,10 @@ fn settle<A: Addr>(m: &Match, flow: &Flow) -> Settled {
         Match::Interface(patterns) => patterns.iter().any(|p| flow.interface.matches(p)).into(),
         Match::Family(family) => (*family == A::FAMILY).into(),
         Match::Port(ports) => port(ports, flow.port),
+        // Without a connection these are neither true nor false: nftables ends the rule (`NFT_BREAK` of `nft_ct_get_eval`).
+        Match::OriginalPort(_) | Match::DirectionOriginal | Match::Translated if !flow.has_connection() => {
+            Settled::Unknown(TRACKED.to_owned())
+        }
         Match::OriginalPort(ports) => ports.contains(flow.original_port).into(),
         Match::SourcePort(ports) => {
             if ports.is_all() {
@@ -166,12 +182,18 @@ fn port(ports: &Ports, port: Option<u16>) -> Settled {
 }
 
 fn state(states: &BTreeSet<CtState>, flow: &Flow) -> Settled {
+    match flow.tracked {
+        Some(true) => {}
+        // What has not been looked at yet is invalid (`nft_ct_get_eval`, `conntrack_mt`).
+        Some(false) => return states.contains(&CtState::Invalid).into(),
+        None => return Settled::Unknown(TRACKED.to_owned()),
+    }
     if flow.untracked {
         let other = states.iter().any(|s| *s != CtState::Untracked);
         return match (states.contains(&CtState::Untracked), other) {
             (true, true) => Settled::Yes,
             (false, false) => Settled::No,
-            _ => Settled::Unknown("it depends on whether the connection is tracked".to_owned()),
+            _ => Settled::Unknown(TRACKED.to_owned()),
         };
     }
     match flow.packet {

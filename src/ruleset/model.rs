@@ -254,6 +254,22 @@ pub struct Stage {
     pub ours: bool,
 }
 
+/// The priority at which connection tracking has its turn before routing (`NF_IP_PRI_CONNTRACK` of `linux/netfilter_ipv4.h`).
+const TRACKING: i32 = -200;
+
+impl Stage {
+    /// Whether connection tracking has had its turn before this stage; none: not known, since the order of equal priorities is
+    /// that in which they were registered.
+    pub(super) fn after_tracking(&self) -> Option<bool> {
+        match self.hook {
+            Hook::Ingress => Some(false),
+            Hook::Prerouting if self.priority == TRACKING => None,
+            Hook::Prerouting => Some(self.priority > TRACKING),
+            Hook::Input | Hook::Forward => Some(true),
+        }
+    }
+}
+
 /// What a firewall holds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ruleset {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::Path;
 
 use harden993::access::{Interface, Path as Way};
 use harden993::change::{Live, Reach, Scope, reach};
@@ -13,14 +12,11 @@ use harden993::target::{Listing, Platform, Section, read_host};
 
 use crate::dice::Dice;
 use crate::edges::edges;
-use crate::lab::{HOST4, HOST6, Lab, run};
+use crate::lab::{HOST4, HOST6, Lab, run, try_run};
 use crate::probe::{Fate, Gun, Probe, SYN};
 
 /// The ports that are asked about: the one that all is about, and others that rulesets tell apart from it.
 const PORTS: &[u16] = &[993, 22, 443, 143];
-
-/// The most packets for one ruleset; of more, a random part is sent.
-const MOST: u64 = 8000;
 
 /// A firewall that rulesets are loaded into.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,17 +38,18 @@ impl Kind {
         [format!("iptables-{variant}"), format!("ip6tables-{variant}")]
     }
 
-    fn load(self, text: &str) {
+    /// Loads a ruleset in place of the one before, or says why the firewall's own tool refuses it.
+    fn load(self, text: &str) -> Result<(), String> {
         run("nft", &["flush", "ruleset"], "");
         if self == Self::Nftables {
-            run("nft", &["-f", "-"], text);
-            return;
+            return try_run("nft", &["-f", "-"], text).map(drop);
         }
         let (v4, v6) = text.split_once("# ip6tables\n").unwrap_or((text, ""));
         for (program, part) in self.programs().iter().zip([v4, v6]) {
             run(&format!("{program}-restore"), &[], &empty());
-            run(&format!("{program}-restore"), &[], part);
+            try_run(&format!("{program}-restore"), &[], part)?;
         }
+        Ok(())
     }
 
     /// The listings, beside the live one, whose decided verdicts must be right as well.
@@ -118,14 +115,18 @@ pub(crate) struct Judge<'l> {
     gun: Gun<'l>,
     kind: Kind,
     interfaces: Vec<String>,
+    /// The most packets for one ruleset; of more, a random part is sent.
+    pub(crate) most: u64,
     /// How many rulesets were tried.
     pub(crate) tried: usize,
     /// How many of them leave nothing open about IMAPS.
     pub(crate) exact: usize,
     /// What differs.
     pub(crate) wrong: Vec<String>,
-    sent: usize,
-    decided: usize,
+    /// How many packets were sent.
+    pub(crate) sent: usize,
+    /// Of how many of them something certain was said.
+    pub(crate) decided: usize,
     open: Vec<String>,
 }
 
@@ -137,16 +138,18 @@ impl<'l> Judge<'l> {
             lab.host.ip(&format!("addr add {four}/32 dev {name}\naddr add {six}/128 dev {name}\n"));
         }
         let interfaces = interfaces.iter().map(|i| (*i).to_owned()).collect();
-        let (tried, exact, sent, decided) = (0, 0, 0, 0);
+        let (most, tried, exact, sent, decided) = (8000, 0, 0, 0, 0);
         let (wrong, open) = (Vec::new(), Vec::new());
-        Self { gun: Gun::new(lab), kind, interfaces, tried, exact, wrong, sent, decided, open }
+        Self { gun: Gun::new(lab), kind, interfaces, most, tried, exact, wrong, sent, decided, open }
     }
 
     /// Loads a ruleset and holds everything that is said of it to packets.
-    pub(crate) fn try_ruleset(&mut self, file: &Path, seed: u64) {
-        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(file).unwrap_or_else(|e| panic!("{name}: {e}"));
-        self.kind.load(&text);
+    ///
+    /// # Errors
+    ///
+    /// What the firewall's own tool said when it refused the ruleset; then nothing was tried.
+    pub(crate) fn try_ruleset(&mut self, name: &str, text: &str, seed: u64) -> Result<(), String> {
+        self.kind.load(text)?;
         let live = Live::read(&Real, Platform::Linux).unwrap_or_else(|e| panic!("{name}: {e}"));
         self.tried += 1;
         let everywhere = reach(&live.ruleset, &Scope::of_port(993));
@@ -164,7 +167,7 @@ impl<'l> Judge<'l> {
         }
         let said: Vec<(&str, Vec<Vec<Reach>>)> =
             readings.iter().map(|(what, r)| (*what, self.interfaces.iter().map(|i| asked(r, i)).collect())).collect();
-        let probes = self.probes(&text, &said, &mut Dice::new(seed));
+        let probes = self.probes(text, &said, &mut Dice::new(seed));
         let fates = self.gun.fire(&probes);
         self.sent += probes.len();
         let mut wrong = Vec::new();
@@ -188,6 +191,7 @@ impl<'l> Judge<'l> {
         }
         wrong.truncate(8);
         self.wrong.append(&mut wrong);
+        Ok(())
     }
 
     /// Packets from every boundary of the rules and of the answers, and from random sources.
@@ -211,7 +215,7 @@ impl<'l> Judge<'l> {
         for source in sources {
             for port in PORTS {
                 for interface in 0..self.interfaces.len() {
-                    if all <= MOST || dice.below(all) < MOST {
+                    if all <= self.most || dice.below(all) < self.most {
                         out.push(Probe { interface, ..Probe::new(source, *port, SYN) });
                     }
                 }

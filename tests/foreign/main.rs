@@ -3,6 +3,8 @@
 //! Each ruleset is loaded in a namespace of its own; SYNs from all boundaries of its rules and from random sources are sent
 //! by every interface, and each is held to what `reach` says. What is unknown is not held to anything, so the share of
 //! rulesets without anything unknown is asserted, too.
+//!
+//! Beside those that were written after what administrators use there are invented ones, each by its number: a failure names it.
 #![cfg(target_os = "linux")]
 #![allow(clippy::print_stdout)] // the share is shown with `--nocapture`
 
@@ -11,6 +13,7 @@
 mod dice;
 #[path = "../support/edges.rs"]
 mod edges;
+mod invent;
 mod judge;
 #[path = "../kernel/lab.rs"]
 #[allow(dead_code)] // the lab is shared with the kernel tests, which use more of it
@@ -22,8 +25,10 @@ mod probe;
 #[allow(dead_code)]
 mod wire;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use dice::Dice;
 use judge::{Judge, Kind};
 use lab::{Lab, inside};
 
@@ -49,7 +54,9 @@ fn hold(test: &str, kind: Kind, folder: &Path, interfaces: &[&str]) {
         let mut judge = Judge::new(&lab, kind, interfaces);
         let files = rulesets(folder, kind.extension());
         for (seed, file) in files.iter().enumerate() {
-            judge.try_ruleset(file, seed as u64);
+            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(file).unwrap_or_else(|e| panic!("{name}: {e}"));
+            judge.try_ruleset(&name, &text, seed as u64).unwrap_or_else(|e| panic!("{name}: {e}"));
         }
         println!(); // the runner has begun a line of its own
         judge.summary().lines().for_each(|l| println!("| {l}"));
@@ -76,6 +83,58 @@ fn iptables_nft_rulesets_do_what_we_say() {
 #[test]
 fn iptables_legacy_rulesets_do_what_we_say() {
     hold("iptables_legacy_rulesets_do_what_we_say", Kind::IptablesLegacy, &own("iptables"), INTERFACES);
+}
+
+/// The numbers of the rulesets that are invented, unless `HARDEN993_INVENTED` names others, such as `300..1300`.
+const INVENTED: Range<u64> = 0..100;
+
+fn invented() -> Range<u64> {
+    let Ok(asked) = std::env::var("HARDEN993_INVENTED") else { return INVENTED };
+    let range = asked.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    range.unwrap_or_else(|| panic!("HARDEN993_INVENTED is {asked:?}, not FROM..TO"))
+}
+
+/// Holds invented rulesets to the kernel.
+fn hold_invented(test: &str, kind: Kind) {
+    inside(test, || {
+        let lab = Lab::new(INTERFACES);
+        let mut judge = Judge::new(&lab, kind, INTERFACES);
+        judge.most = 1200;
+        let (mut refused, mut wrong) = (Vec::new(), String::new());
+        for number in invented() {
+            let dice = &mut Dice::new(number);
+            let text = if kind == Kind::Nftables { invent::nftables(dice) } else { invent::iptables(dice) };
+            if let Err(e) = judge.try_ruleset(&format!("number {number}"), &text, number) {
+                refused.push(e);
+            }
+            // A few are enough to begin with.
+            if !judge.wrong.is_empty() && wrong.len() < 20_000 {
+                wrong = format!("{wrong}{}\n{text}\n", judge.wrong.join("\n"));
+                judge.wrong.clear();
+            }
+        }
+        println!(); // the runner has begun a line of its own
+        judge.summary().lines().for_each(|l| println!("| {l}"));
+        assert!(wrong.is_empty() && judge.wrong.is_empty(), "packets are decided otherwise:\n{wrong}");
+        let (tried, refusals) = (judge.tried, refused.len());
+        assert!(refusals * 4 <= tried, "{refusals} were refused by the firewall's own tool:\n{}", refused.join("\n"));
+        assert!(judge.decided * 2 > judge.sent, "only {} of {} packets were decided", judge.decided, judge.sent);
+    });
+}
+
+#[test]
+fn invented_nftables_rulesets_do_what_we_say() {
+    hold_invented("invented_nftables_rulesets_do_what_we_say", Kind::Nftables);
+}
+
+#[test]
+fn invented_iptables_nft_rulesets_do_what_we_say() {
+    hold_invented("invented_iptables_nft_rulesets_do_what_we_say", Kind::IptablesNft);
+}
+
+#[test]
+fn invented_iptables_legacy_rulesets_do_what_we_say() {
+    hold_invented("invented_iptables_legacy_rulesets_do_what_we_say", Kind::IptablesLegacy);
 }
 
 /// The folder of `scripts/foreign`, with the folders `nftables` and `iptables` in it.

@@ -32,6 +32,14 @@ pub(super) enum Field {
 }
 
 impl Field {
+    /// The family of the packets that have it; none: both.
+    pub(super) fn family(&self) -> Option<Family> {
+        match self {
+            Self::Source(f) | Self::Destination(f) | Self::Protocol(Some(f)) | Self::Other(_, Some(f)) => Some(*f),
+            _ => None,
+        }
+    }
+
     /// The field of nft's words, joined by one blank: `ip saddr`, `ct original proto-dst`.
     pub(super) fn parse(words: &str) -> Self {
         use Family::{V4, V6};

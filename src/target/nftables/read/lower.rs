@@ -11,7 +11,7 @@ use super::document::{
     Translation, Verdict,
 };
 use super::field::Field;
-use super::test::test;
+use super::test::{implied, test};
 use super::values::{Sets, Values, ports, prefix_of_mask};
 use crate::target::nftables::{REVISION, refill_seconds};
 
@@ -300,7 +300,8 @@ impl<'d> Lowering<'_, 'd> {
         }
         if let Some(data) = otherwise {
             let (more, then) = then(self, data);
-            let all: Vec<Match> = matches.iter().cloned().chain([Match::Any(found).negate()]).chain(more).collect();
+            let others = implied(key).into_iter().chain([Match::Any(found).negate()]);
+            let all: Vec<Match> = matches.iter().cloned().chain(others).chain(more).collect();
             self.push(chain, &all, log, then, origin);
         }
     }

@@ -277,6 +277,56 @@ impl<'t, 'a> Cursor<'t, 'a> {
         Some(out)
     }
 
+    /// Passes over an expression: values and parts of the packet, joined by operators, perhaps looked up in a map. False if it
+    /// is not read as a whole.
+    pub(super) fn expression(&mut self) -> bool {
+        let words = [".", "and", "or", "xor"];
+        let signs = [",", "&", "|", "^", "<<", ">>"];
+        let mut open = 0u32;
+        loop {
+            while self.takes_sign("(") {
+                open += 1;
+            }
+            if !self.term() {
+                return false;
+            }
+            while open > 0 && self.takes_sign(")") {
+                open -= 1;
+            }
+            if !words.iter().any(|w| self.takes(w)) && !signs.iter().any(|s| self.takes_sign(s)) {
+                break;
+            }
+        }
+        open == 0 && (!self.takes("map") || self.right().is_some())
+    }
+
+    /// Passes over one value or part of the packet.
+    fn term(&mut self) -> bool {
+        let Some(Token::Word(word)) = self.peek() else { return self.word().is_some() };
+        match word {
+            "numgen" | "jhash" | "symhash" => {
+                self.at += 1;
+                let key = match word {
+                    "symhash" => true,
+                    "numgen" => self.word().is_some(),
+                    _ => self.key().is_some(),
+                };
+                let mut more = true;
+                while more && ["mod", "seed", "offset"].iter().any(|w| self.takes(w)) {
+                    more = self.word().is_some();
+                }
+                key && more
+            }
+            "rt" => {
+                self.at += 1;
+                self.word().is_some_and(|w| !matches!(w, "ip" | "ip6") || self.word().is_some())
+            }
+            _ if begins_test(word) => self.field().is_some(),
+            _ if begins_action(word) => false,
+            _ => self.word().is_some(),
+        }
+    }
+
     /// An operator, if one comes next.
     pub(super) fn op(&mut self) -> Op {
         let op = match self.peek() {

@@ -8,7 +8,7 @@ use crate::net::{Addr as _, Family};
 use super::document::{Base, CtCount, Inner, Op, Operand, Right, Statement, Translation, Verdict};
 use super::field::Field;
 use super::lexer::Token;
-use super::operand::{Cursor, begins_test};
+use super::operand::{Cursor, begins_action, begins_test};
 use super::rate;
 
 pub(super) use super::operand::element;
@@ -72,8 +72,20 @@ fn statement(cursor: &mut Cursor<'_, '_>, out: &mut Vec<Statement>) {
         "limit" => Statement::Limit(rate::limit(cursor)),
         "reject" => reject(cursor),
         "notrack" => Statement::NoTrack,
-        "flow" | "dup" | "delete" => {
-            cursor.skip_to_action();
+        "flow" => {
+            cursor.word();
+            cursor.word();
+            Statement::Nothing
+        }
+        "dup" => {
+            let known = cursor.takes("to") && cursor.expression() && (!cursor.takes("device") || cursor.expression());
+            return settled(known, Statement::Nothing, cursor, out);
+        }
+        "delete" => {
+            cursor.word();
+            if cursor.takes_sign("{") {
+                cursor.braces();
+            }
             Statement::Nothing
         }
         "add" | "update" => put(cursor, word == "update"),
@@ -123,9 +135,8 @@ fn test(cursor: &mut Cursor<'_, '_>, out: &mut Vec<Statement>) {
         return;
     }
     if cursor.takes("set") {
-        cursor.skip_to_action();
-        out.push(change(&key[0].field));
-        return;
+        let known = cursor.expression();
+        return settled(known, change(&key[0].field), cursor, out);
     }
     if cursor.takes("vmap") {
         match cursor.right() {
@@ -164,6 +175,21 @@ fn under_length(mut key: Vec<Operand>, op: Op, right: Right) -> Statement {
         return Statement::Match { key, op, right: Right::Named(set.to_owned()) };
     }
     Statement::Match { key, op, right }
+}
+
+/// A statement with a value that decides nothing. What follows may test the packet and must not be lost with a value that is
+/// not read as a whole.
+fn settled(known: bool, statement: Statement, cursor: &mut Cursor<'_, '_>, out: &mut Vec<Statement>) {
+    out.push(statement);
+    let begins = match cursor.peek() {
+        None => true,
+        Some(Token::Word(word)) => begins_test(word) || begins_action(word),
+        Some(_) => false,
+    };
+    if !known || !begins {
+        out.push(Statement::UnknownTest("it depends on what stands behind a value that is not modelled".to_owned()));
+        cursor.skip_to_action();
+    }
 }
 
 fn own_operands(field: &Field) -> Option<String> {
@@ -420,6 +446,34 @@ mod tests {
             ("ip6 daddr @s/47 accept", "ip6 daddr & ffff:ffff:fffe:: @s accept"),
         ] {
             assert_eq!(read(old), read(new));
+        }
+    }
+
+    #[test]
+    fn a_test_behind_a_value_is_not_lost() {
+        for first in [
+            "meta mark set 0x1",
+            "meta mark set meta mark & 0xffffff00 | 0x10",
+            "meta mark set (meta mark & 0xff) ^ 0x10",
+            "ct mark set meta mark",
+            "meta mark set ip daddr map { 192.0.2.1 : 0x1, 192.0.2.2 : 0x2 }",
+            "meta mark set jhash ip daddr . tcp dport mod 2 seed 0xabc offset 1",
+            "meta mark set numgen inc mod 2",
+            "ct helper set \"ftp\"",
+            "ct event set new,related",
+            "tcp option maxseg size set rt mtu",
+            "dup to 192.0.2.9 device \"eth1\"",
+            "flow add @f",
+            "delete @s { ip saddr . tcp dport }",
+        ] {
+            let all = read(&format!("{first} ip saddr 192.0.2.0/24 accept"));
+            let tests: Vec<&Statement> = all.iter().filter(|s| matches!(s, Statement::Match { .. })).collect();
+            assert!(matches!(tests[..], [Statement::Match { .. }]), "{first}: {all:?}");
+            assert!(!all.iter().any(|s| matches!(s, Statement::UnknownTest(_))), "{first}: {all:?}");
+        }
+        for first in ["meta mark set frob nicate", "meta mark set ( ( 1 )", "dup eth1"] {
+            let all = read(&format!("{first} ip saddr 192.0.2.0/24 accept"));
+            assert!(all.iter().any(|s| matches!(s, Statement::UnknownTest(_))), "{first}: {all:?}");
         }
     }
 

@@ -20,11 +20,26 @@ pub(super) fn test<'d>(sets: &mut Sets<'d>, key: &[Operand], op: Op, values: &Va
         return single(sets, one, op, values);
     }
     let found = concatenation(sets, key, values);
-    match op {
+    let compared = match op {
         Op::Is | Op::Equal => found,
         Op::NotEqual => found.negate(),
         _ => Match::Unknown("it depends on a concatenation".to_owned()),
+    };
+    let mut all = implied(key);
+    if all.is_empty() {
+        return compared;
     }
+    all.push(compared);
+    Match::All(all)
+}
+
+/// What a key says of a packet by itself, whatever it is compared with: nft tests the protocols of its parts first.
+pub(super) fn implied(key: &[Operand]) -> Vec<Match> {
+    if key.iter().any(|k| k.field == Field::OtherProtocol) {
+        return vec![Match::Never];
+    }
+    let families: BTreeSet<Family> = key.iter().filter_map(|k| k.field.family()).collect();
+    families.into_iter().map(Match::Family).collect()
 }
 
 /// A test whose reason for not being known is the error.
@@ -34,10 +49,7 @@ fn or_unknown(result: Result<Match, String>) -> Match {
 
 fn single<'d>(sets: &mut Sets<'d>, operand: &Operand, op: Op, values: &Values<'d>) -> Match {
     let Operand { field, mask } = operand;
-    let family = match field {
-        Field::Source(f) | Field::Destination(f) | Field::Protocol(Some(f)) | Field::Other(_, Some(f)) => Some(*f),
-        _ => None,
-    };
+    let family = field.family();
     let positive = or_unknown(match field {
         Field::Source(f) => sets.addresses(values, *f, mask.as_deref()).map(Match::Source),
         Field::Destination(f) => sets.addresses(values, *f, mask.as_deref()).map(Match::Destination),

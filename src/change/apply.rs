@@ -225,29 +225,6 @@ fn way_back(host: &dyn Host, plan: &Plan, goal: &Goal<'_>) -> Result<Option<Stri
     Ok(snapshot)
 }
 
-/// How often what does not read as it should is looked at again, and how long after each look.
-const LOOKS: u32 = 10;
-const BETWEEN: Duration = Duration::from_millis(200);
-
-/// Looks at what is loaded of ours until it is as it should be. A listing that is taken while the kernel makes a large hash
-/// set larger can miss elements or have them twice, so one look that says otherwise is not the last word.
-fn seen(
-    host: &dyn Host,
-    target: &'static dyn Target,
-    is_right: impl Fn(&Side) -> bool,
-) -> Result<Option<Live>, ChangeError> {
-    for look in 1..=LOOKS {
-        let (live, found) = side(host, target)?;
-        if is_right(&found) {
-            return Ok(Some(live));
-        }
-        if look < LOOKS {
-            host.sleep(BETWEEN);
-        }
-    }
-    Ok(None)
-}
-
 /// Holds what is loaded against what it was to be; the generation number of what was seen.
 fn read_back(
     host: &dyn Host,
@@ -258,8 +235,8 @@ fn read_back(
     if let Some(generation) = looked(host, target, plan, loading) {
         return Ok(Some(generation));
     }
-    let live = seen(host, target, |found| found.is(&plan.new))?.ok_or(ChangeError::NotAsRendered)?;
-    Ok(live.generation)
+    let (live, found) = side(host, target)?;
+    if found.is(&plan.new) { Ok(live.generation) } else { Err(ChangeError::NotAsRendered) }
 }
 
 /// Looks at what a small change names. The kernel numbers its commits: where the number has risen by ours and no more since
@@ -347,8 +324,8 @@ fn bring(
 ) -> Result<(), ChangeError> {
     let loading = target.loading(&live.listing, wanted, &crate::policy::TargetSettings::default())?;
     held.lock.shared(|| loading.load.iter().try_for_each(|step| run(held.host, step)))?;
-    seen(held.host, target, |found| found.has_rules_of(&entry.before))?.ok_or(ChangeError::NotAsBefore)?;
-    Ok(())
+    let (_, found) = side(held.host, target)?;
+    if found.has_rules_of(&entry.before) { Ok(()) } else { Err(ChangeError::NotAsBefore) }
 }
 
 fn run(host: &dyn Host, step: &Step) -> Result<(), ChangeError> {

@@ -22,8 +22,11 @@ pub struct Live {
     pub generation: Option<u32>,
 }
 
-/// How often a listing is taken anew because somebody wrote while it was taken.
-const TRIES: u32 = 5;
+/// How often a listing is taken anew because somebody wrote while it was taken, or because it is torn.
+const TRIES: u32 = 10;
+
+/// How long the kernel is given to make a hash set larger after a listing that this has torn ([`Ruleset::torn`]).
+const RESIZE: Duration = Duration::from_millis(200);
 
 /// How long a firewall tool may take: `HARDEN993_TOOL_SECONDS`, else five minutes (a million networks take some seconds).
 pub(super) fn patience(host: &dyn Host) -> Duration {
@@ -42,6 +45,10 @@ impl Live {
             let listing = observe(host, platform)?;
             if host.generation() == before {
                 let rules = read_host(platform, &listing)?;
+                if rules.ruleset.torn.is_some() {
+                    host.sleep(RESIZE);
+                    continue;
+                }
                 // The number knows nothing of the legacy tables.
                 let silent = |program| listing.of(program).all(|s| s.text.trim().is_empty());
                 let tells_all = silent("iptables-legacy-save") && silent("ip6tables-legacy-save");

@@ -88,6 +88,13 @@ impl Current {
             let help = "is the file whole, and of one host?";
             Failure::wrong(Code::Input, format!("{}:{e}", names.join(","))).help(help)
         })?;
+        if let Some(set) = &rules.ruleset.torn {
+            cx.warn(format!(
+                "{}: the set {set} is listed with an element twice: if the kernel was making it larger, others are \
+                 missing; take the listing again",
+                names.join(", ")
+            ));
+        }
         let held = holders(platform, &rules.ruleset).first().and_then(|n| target::by_name(n));
         let target = named.or(held).or(found).or_else(|| ALL.first().copied());
         let target = target.ok_or_else(|| Failure::wrong(Code::Defect, "no target is known"))?;

@@ -283,6 +283,13 @@ pub struct Ruleset {
     pub digest: Option<String>,
     /// What was read but could not be taken as it stands, for the user: each line one sentence.
     pub remarks: Vec<String>,
+    /// A hash set that was listed with an element twice, which no set has: the listing is torn, and may miss as many others.
+    ///
+    /// The kernel lists a set in parts, and begins each part where the one before it ended by counting elements from the
+    /// start of the hash table (`nft_rhash_walk` of `net/netfilter/nft_set_hash.c`). A worker makes the table larger after
+    /// many elements were added; if that falls between two parts the order is another one, so that some elements come twice
+    /// and others not at all. It is no commit, so the generation number does not tell it.
+    pub torn: Option<String>,
 }
 
 impl Ruleset {
@@ -324,6 +331,7 @@ impl Ruleset {
         self.origins.extend(other.origins);
         self.digest = self.digest.take().or(other.digest);
         self.remarks.extend(other.remarks);
+        self.torn = self.torn.take().or(other.torn);
     }
 
     /// Where a rule was read.

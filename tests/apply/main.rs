@@ -21,4 +21,5 @@ mod places;
 mod restore;
 mod small;
 mod ssh;
+mod torn;
 mod ways;

@@ -160,6 +160,7 @@ pub(super) fn replace(current: &Ruleset, rendered: &Ruleset) -> Ruleset {
         origins: current.origins.clone(),
         digest: rendered.digest.clone(),
         remarks: current.remarks.clone(),
+        torn: None,
     };
     // Ours goes: the jumps first, then the chains, which keep their numbers and lose their names and rules.
     let jumping: Vec<Vec<bool>> =

@@ -53,6 +53,9 @@ fn lower_table(out: &mut Ruleset, table: &Table, before: u32) {
             lowering.out.digest = Some(digest.to_owned());
         }
     }
+    if let Some(set) = lowering.sets.torn() {
+        lowering.out.torn = Some(format!("{place} {set}"));
+    }
 }
 
 struct Lowering<'o, 'd> {

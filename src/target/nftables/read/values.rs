@@ -28,6 +28,8 @@ pub(super) struct Sets<'d> {
     fed: std::collections::BTreeSet<&'d str>,
     /// What was made of a set of addresses under a mask: several rules and chains look into one.
     known: HashMap<(&'d str, Family, u8), Arc<AddrSet>>,
+    /// A set that has one element twice.
+    torn: Option<&'d str>,
 }
 
 impl<'d> Sets<'d> {
@@ -35,12 +37,19 @@ impl<'d> Sets<'d> {
         use super::document::Statement;
         let statements = table.chains.iter().flat_map(|c| &c.rules).flat_map(|r| &r.statements);
         let fed = statements.filter_map(|s| if let Statement::Put { set, .. } = s { Some(set.as_str()) } else { None });
-        Self { table, fed: fed.collect(), known: HashMap::new() }
+        Self { table, fed: fed.collect(), known: HashMap::new(), torn: None }
     }
 
     /// The time after which a set forgets an element.
     pub(super) fn timeout(&self, name: &str) -> Option<u64> {
         self.table.sets.get(name).and_then(|s| s.timeout)
+    }
+
+    /// A set, among those that were looked into, that was listed with an element twice ([`Ruleset::torn`]).
+    ///
+    /// [`Ruleset::torn`]: crate::ruleset::Ruleset::torn
+    pub(super) fn torn(&self) -> Option<&'d str> {
+        self.torn
     }
 
     pub(super) fn values(&self, right: &'d Right) -> Values<'d> {
@@ -79,10 +88,15 @@ impl<'d> Sets<'d> {
                 return Ok(Arc::clone(set));
             }
             let mut set = AddrSet::new();
+            let repeats;
             match (elements, family) {
-                (Elements::V4(spans), Family::V4) => set.v4 = masked(spans, len),
-                (Elements::V6(spans), Family::V6) => set.v6 = masked(spans, len),
+                (Elements::V4(spans), Family::V4) => (set.v4, repeats) = masked(spans, len),
+                (Elements::V6(spans), Family::V6) => (set.v6, repeats) = masked(spans, len),
                 _ => return Err(format!("the set {name} holds addresses of the other family")),
+            }
+            // Intervals are listed as they lie in a tree; only a hash table can be torn.
+            if repeats && self.table.sets.get(*name).is_some_and(|s| !s.interval) {
+                self.torn = Some(name);
             }
             let set = Arc::new(set);
             self.known.insert((*name, family, len), Arc::clone(&set));
@@ -97,7 +111,7 @@ impl<'d> Sets<'d> {
                 _ => return Err(format!("it depends on the address {text}")),
             }
         }
-        Ok(Arc::new(AddrSet { v4: masked(&v4, len), v6: masked(&v6, len) }))
+        Ok(Arc::new(AddrSet { v4: masked(&v4, len).0, v6: masked(&v6, len).0 }))
     }
 }
 
@@ -120,8 +134,9 @@ impl<'d> Values<'d> {
     }
 }
 
-/// The addresses whose first `len` bits are those of a span's address that ends there.
-fn masked<A: Addr>(spans: &[Span<A>], len: u8) -> Ranges<A> {
+/// The addresses whose first `len` bits are those of a span's address that ends there; and whether, all of them being single
+/// addresses, one is there twice.
+fn masked<A: Addr>(spans: &[Span<A>], len: u8) -> (Ranges<A>, bool) {
     let mask = A::mask(len.min(A::BITS));
     let mut out = Vec::with_capacity(spans.len());
     out.extend(spans.iter().filter_map(|s| {
@@ -130,7 +145,11 @@ fn masked<A: Addr>(spans: &[Span<A>], len: u8) -> Ranges<A> {
         let last = s.last.and(mask);
         (first <= last).then(|| Span { first, last: last.or(mask.not()) })
     }));
-    Ranges::from_spans(out)
+    let listed = out.len() as u128;
+    let ranges = Ranges::from_spans(out);
+    // Each address that counts stands for as many, so the size of the whole tells how many there are.
+    let distinct = ranges.count().get().and_then(|n| n.checked_shr(u32::from(A::BITS - len.min(A::BITS))));
+    (ranges, distinct.is_some_and(|n| n < listed))
 }
 
 /// The prefix length of a mask, if it is one.
@@ -213,8 +232,20 @@ mod tests {
         assert_eq!(prefix_of_mask("ffff:ffff::", Family::V6), Some(32));
         assert_eq!(prefix_of_mask("::", Family::V6), Some(0));
         let spans: Vec<Span<u32>> = vec![Span::new(16, 16), Span::new(33, 33), Span::new(47, 64)];
-        assert_eq!(masked(&spans, 28).spans(), [Span::new(16, 31), Span::new(48, 79)]);
-        assert!(masked(&[Span::new(u32::MAX, u32::MAX)], 8).is_empty());
+        assert_eq!(masked(&spans, 28).0.spans(), [Span::new(16, 31), Span::new(48, 79)]);
+        assert!(masked(&[Span::new(u32::MAX, u32::MAX)], 8).0.is_empty());
+    }
+
+    #[test]
+    fn an_address_that_is_listed_twice() {
+        let single = |list: &[u32]| list.iter().map(|a| Span::new(*a, *a)).collect::<Vec<_>>();
+        let repeats = |list: &[u32], len| masked(&single(list), len).1;
+        assert!(!repeats(&[16, 32, 64], 28) && !repeats(&[16, 17], 32) && !repeats(&[], 0) && !repeats(&[0], 0));
+        assert!(repeats(&[16, 32, 16], 28) && repeats(&[17, 16, 17], 32) && repeats(&[0, 0], 0));
+        // What has bits behind the mask is never met, and counts for nothing.
+        assert!(!repeats(&[16, 17, 17], 28));
+        assert!(masked(&[Span::new(7u128, 7), Span::new(7, 7)], 128).1);
+        assert!(!masked(&[Span::<u128>::new(0, 0)], 0).1);
     }
 
     #[test]

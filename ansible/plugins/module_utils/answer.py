@@ -13,7 +13,7 @@ CLEAN, DIFFERENCE = 0, 1
 PUT_BACK, BROKEN = 4, 5
 
 # So many networks of one list are shown in a diff, and in a sentence; the result holds all of them.
-SHOWN_IN_DIFF = 20
+SHOWN_IN_DIFF = 10
 SHOWN_IN_WORDS = 5
 
 
@@ -64,7 +64,8 @@ def missing(wanted, system, check):
     """The result where the program is not installed, and none is lent for this kind of system."""
     what = "harden993 is not installed here (looked for %r), and harden993_binaries has none for %s" % (wanted, system)
     if check:
-        return {"skipped": True, "changed": False, "rolled_back": False, "msg": "cannot predict: " + what}
+        cannot = "cannot predict: " + what
+        return {"skipped": True, "changed": False, "rolled_back": False, "msg": cannot, "warnings": [cannot]}
     return {
         "failed": True,
         "changed": False,

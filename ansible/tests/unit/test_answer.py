@@ -61,6 +61,7 @@ class TheResult(unittest.TestCase):
         foretold = answer.missing("harden993", "Linux-armv7l", True)
         self.assertTrue(foretold["skipped"])
         self.assertIn("cannot predict", foretold["msg"])
+        self.assertEqual(foretold["warnings"], [foretold["msg"]])
         self.assertIn("Linux-armv7l", foretold["msg"])
         self.assertTrue(answer.missing("harden993", "Linux-armv7l", False)["failed"])
 
@@ -122,7 +123,7 @@ class TheDiff(unittest.TestCase):
         lost = ["192.0.2.%d" % n for n in range(30)]
         before = answer.difference({"effect": [{"port": 993, "lost": lost}]})["before"].splitlines()
         self.assertEqual(len(before), answer.SHOWN_IN_DIFF + 1)
-        self.assertEqual(before[-1], "port 993: and 10 more networks")
+        self.assertEqual(before[-1], "port 993: and 20 more networks")
 
 
 if __name__ == "__main__":

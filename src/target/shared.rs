@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ruleset::Ruleset;
+use crate::ruleset::{Chain, Ruleset};
 
 /// The tables of iptables that a connection towards this host or through it passes.
 const TABLES: [&str; 5] = ["raw", "mangle", "nat", "filter", "security"];
@@ -45,8 +45,14 @@ fn written_by_iptables(ruleset: &Ruleset, nft: &str, iptables: &str) -> bool {
     let (shown, saved) = (chains(nft), chains(iptables));
     let counted =
         |rule: &crate::ruleset::Rule| ruleset.origin_of(rule.origin).is_some_and(|o| o.text.contains("counter"));
+    // What the listing has as one rule can be several in the model.
+    let written = |chain: &Chain| {
+        let mut origins: Vec<_> = chain.rules.iter().map(|r| r.origin).collect();
+        origins.dedup();
+        origins.len()
+    };
     shown.iter().all(|(name, chain)| {
-        let as_many = saved.get(name).is_some_and(|c| c.rules.len() == chain.rules.len());
+        let as_many = saved.get(name).is_some_and(|c| written(c) == written(chain));
         (name.starts_with(LISTS) || as_many) && chain.rules.iter().all(counted)
     })
 }
@@ -75,6 +81,15 @@ mod tests {
         let nft = "\t\tip saddr 198.51.100.0/24 counter packets 0 bytes 0 xt match \"geoip\" accept\n";
         let saved = "-A INPUT -s 198.51.100.0/24 -p tcp -m tcp --dport 993 -j ACCEPT\n";
         assert_eq!(reached(nft, saved), ("198.51.100.0/24".to_owned(), 0));
+    }
+
+    #[test]
+    fn a_rule_that_marks_is_one_rule() {
+        let nft = "\t\tcounter packets 0 bytes 0 meta mark set 0x2\n\t\tct status dnat counter packets 0 bytes 0 drop\n\t\t\
+                   counter packets 0 bytes 0 accept\n";
+        // nft 1.0.6 loses the negation of iptables' match.
+        let saved = "-A INPUT -j MARK --set-xmark 0x2/0xffffffff\n-A INPUT -m conntrack ! --ctstate DNAT -j DROP\n-A INPUT -j ACCEPT\n";
+        assert_eq!(reached(nft, saved), ("none".to_owned(), 0));
     }
 
     #[test]

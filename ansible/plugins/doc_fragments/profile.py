@@ -14,7 +14,8 @@ options:
     description:
       - The profile, as TOML text or as a mapping.
       - In a mapping C(trusted) and C(blocked) may be dictionaries keyed by the entry's name, so that layers of variables merge;
-        an entry or a key that is null is left out, and C(schema) is 1 unless it is written.
+        an entry or a key that is null is left out, and C(schema) is 1 unless it is written. Write days in quotes
+        (C(expires="2031-03-31")), since ansible-core before 2.19 cannot pass on a mapping with a date.
       - It is never a path on the host, so that a check run can foretell what a host will do that holds nothing yet.
     type: raw
   lists:
@@ -27,6 +28,11 @@ options:
       - The same, as name to path of a file on the controller. Use it for large lists, which then never pass through templating.
     type: dict
     default: {}
+  summary:
+    description:
+      - Leave the lists of networks out of the result and keep their counts.
+    type: bool
+    default: false
   program:
     description:
       - The program on the host.

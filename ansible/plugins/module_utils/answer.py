@@ -41,6 +41,7 @@ def result(params, code, stdout, stderr):
         return failure(said, code, stdout, stderr)
     out = dict(without_schema(said), rolled_back=False)
     out["effect_words"] = effect_words(out.get("effect") or [])
+    out["warnings"] = [finding(f) for f in out.get("findings") or [] if f.get("severity") != "note"]
     if code == DIFFERENCE and _expects(params):
         # What was asked for stopped it before anything was loaded.
         out.update(
@@ -97,7 +98,16 @@ def failure(said, code, stdout, stderr):
 
 def problem(found):
     """A problem of a profile in one line: where, what, and what to write instead."""
-    text = "%(file)s:%(line)s:%(column)s: %(severity)s: %(message)s" % found
+    return _with_help("%(file)s:%(line)s:%(column)s: %(severity)s: %(message)s" % found, found)
+
+
+def finding(found):
+    """What an administrator should know about a host's ruleset in one line: what, which rule, and what to do."""
+    rule = ": `%s`" % found["rule"] if found.get("rule") else ""
+    return _with_help(found["message"] + rule, found)
+
+
+def _with_help(text, found):
     return "%s (%s)" % (text, found["help"]) if found.get("help") else text
 
 

@@ -10,6 +10,7 @@ PROFILE = {
     "profile": {"type": "raw"},
     "lists": {"type": "dict", "default": {}},
     "list_files": {"type": "dict", "default": {}},
+    "summary": {"type": "bool", "default": False},
     "program": {"type": "str", "default": "harden993"},
     "state_dir": {"type": "str"},
 }
@@ -22,7 +23,6 @@ CHANGE = dict(
     expect_gain={"type": "list", "elements": "str"},
     expect_loss={"type": "list", "elements": "str"},
     cut={"type": "bool", "default": False},
-    summary={"type": "bool", "default": False},
 )
 CHANGE_REQUIRED_IF = [("state", "present", ["profile"])]
 

@@ -27,7 +27,12 @@ def checked_lists(lists):
 
 def profile_text(profile):
     """The profile as text, however it was given."""
-    return profile if isinstance(profile, str) else toml.profile_text(profile)
+    if not isinstance(profile, str):
+        return toml.profile_text(profile)
+    if profile.lstrip().startswith("{"):
+        # No TOML begins so. Before ansible-core 2.19 a template turns a mapping that holds a date into its representation.
+        raise ValueError('the profile is a mapping that became text; write its days in quotes: expires: "2031-03-31"')
+    return profile
 
 
 def write_profile(folder, profile, lists):
@@ -45,7 +50,7 @@ def change(params, check, run):
     code, stdout, stderr = run(command(params, check))
     result = answer.result(params, code, stdout, stderr)
     if params["state"] == "present" and "effect_words" in result:
-        result["warnings"] = _advice(params, result.get("target"), run)
+        result["warnings"] += _advice(params, result.get("target"), run)
     return result
 
 
@@ -108,4 +113,6 @@ def info(params, check, run):
 def question(params, query):
     """The words of the command that answers a question."""
     more = {"status": [], "reach": ["--port=%s" % params["port"]], "verify": ["--profile", PROFILE]}
-    return _head(params) + [query] + more[query]
+    # A status has no lists to leave out.
+    short = ["--summary"] if params.get("summary") and query != "status" else []
+    return _head(params) + [query] + more[query] + short

@@ -54,11 +54,6 @@ options:
       - Also end the open connections of addresses that lose access, once the rules are confirmed.
     type: bool
     default: false
-  summary:
-    description:
-      - Leave the lists of networks out of the result and keep their counts.
-    type: bool
-    default: false
 attributes:
   check_mode:
     support: full
@@ -69,8 +64,8 @@ attributes:
 notes:
   - Keep O(confirm) well above the connection timeout of Ansible.
   - Asynchronous tasks are not supported, because the confirmation must come over a connection of its own.
-  - What the program warns of in a profile, such as an entry that expires soon, is shown as warnings of the task. A profile that
-    names a warning under C(check.allow) has considered it.
+  - What the program warns of in a profile, such as an entry that expires soon, and what it finds in the host's ruleset, is shown
+    as warnings of the task. A profile that names a warning under C(check.allow) has considered it.
 seealso:
   - module: mailsec.harden993.harden993_info
 extends_documentation_fragment:

@@ -50,6 +50,12 @@ EXAMPLES = r"""
 - name: Say it
   ansible.builtin.debug:
     var: mail.reach.questions
+
+- name: Whether each host does what the profile says, without lists of networks
+  mailsec.harden993.harden993_info:
+    query: [verify]
+    profile: "{{ lookup('ansible.builtin.file', 'office.toml') }}"
+    summary: true
 """
 
 RETURN = r"""

@@ -57,6 +57,15 @@ class TheResult(unittest.TestCase):
             "1 error\nprofile.toml:6:1: error: `network` is no key (did you mean `networks`?)",
         )
 
+    def test_findings_are_shown_but_for_notes(self):
+        found = {"code": "missing", "severity": "error", "message": "trusted, but refused: 192.0.2.9",
+                 "rule": "ip saddr 192.0.2.9 drop", "help": "take it away"}
+        said = dict(ANSWER, findings=[found, dict(found, severity="note")])
+        self.assertEqual(
+            result(0, said)["warnings"],
+            ["trusted, but refused: 192.0.2.9: `ip saddr 192.0.2.9 drop` (take it away)"],
+        )
+
     def test_a_missing_program_cannot_predict(self):
         foretold = answer.missing("harden993", "Linux-armv7l", True)
         self.assertTrue(foretold["skipped"])

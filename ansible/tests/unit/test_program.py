@@ -39,6 +39,12 @@ class TheCommand(unittest.TestCase):
             self.assertRaises(ValueError, program.checked_lists, {name: ""})
         self.assertEqual(program.checked_lists({"lists/a.txt": "x"}), {"lists/a.txt": "x"})
 
+    def test_a_mapping_that_a_template_made_text_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "in quotes"):
+            program.profile_text("{'name': 'x', 'expires': datetime.date(2031, 3, 31)}")
+        self.assertEqual(program.profile_text("schema = 1\n"), "schema = 1\n")
+        self.assertIn('name = "x"', program.profile_text({"name": "x"}))
+
 
 class Commands:
     """Stands in for a host: answers each verb as it is told, and remembers what was asked."""
@@ -75,6 +81,11 @@ class TheWork(unittest.TestCase):
         host = Commands(status=(0, {"schema": 1, "loaded": True}), reach=(1, {"schema": 1, "questions": []}))
         answers = program.info(params, False, host)
         self.assertEqual(answers, {"changed": False, "status": {"loaded": True}, "reach": {"questions": []}})
+
+    def test_lists_are_left_out_where_there_are_any(self):
+        params = {"program": "harden993", "summary": True, "port": 143}
+        self.assertEqual(program.question(params, "reach")[3:], ["reach", "--port=143", "--summary"])
+        self.assertEqual(program.question(params, "status")[3:], ["status"])
 
     def test_a_question_that_fails_fails_all(self):
         params = {"program": "harden993", "query": ["status"], "profile": None, "port": 993}

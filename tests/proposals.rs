@@ -1,9 +1,15 @@
 //! A profile that is proposed from a ruleset is read again without errors, and its rendering lets in the same addresses:
-//! for every ruleset of others in `tests/foreign/`, none of which is written for this test.
+//! for every ruleset of others in `tests/foreign/`, none of which is written for this test, and for invented ones.
+
+#[path = "support/dice.rs"]
+mod dice;
+#[path = "support/invent/mod.rs"]
+mod invent;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use dice::Dice;
 use harden993::access::Path as Way;
 use harden993::change::{Reach, Scope, reach};
 use harden993::host::Recorded;
@@ -24,13 +30,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
     out
 }
 
-/// The profile that `init --from-ruleset` prints, and what it says of it.
-fn proposed(text: &str) -> (String, String) {
-    let (code, out, err) = init(text);
-    assert_eq!(code, 0, "{err}");
-    (out, err)
-}
-
+/// Runs `init --from-ruleset`: the exit code, the profile that it prints, and what it says of it.
 fn init(text: &str) -> (u8, String, String) {
     let host = Recorded::default();
     host.put("old", text);
@@ -56,7 +56,8 @@ fn sides(answers: Vec<Reach>) -> BTreeMap<Side, (AddrSet, AddrSet)> {
 
 /// Holds the proposal from one ruleset to it; tells whether everything could be taken over.
 fn hold(name: &str, text: &str, target: &dyn target::Target) -> bool {
-    let (profile, said) = proposed(text);
+    let (code, profile, said) = init(text);
+    assert_eq!(code, 0, "{name}: {said}");
     let specs: Vec<_> = ALL.iter().map(|t| t.spec()).collect();
     let options = Options { today: jiff::civil::date(2026, 11, 25), specs: &specs };
     let loaded = load(&Origin::Text { text: profile.clone().into_bytes(), dir: ".".into() }, &options, &Disk);
@@ -128,4 +129,26 @@ fn a_proposal_that_is_too_large_for_a_profile_is_refused() {
     let (code, out, err) = init(&rules);
     assert_eq!((code, out.as_str()), (2, ""), "{err}");
     assert!(err.contains("200000 rules let somebody in") && err.contains("larger than 16 MiB"), "{err}");
+}
+
+/// Holds the proposals from invented rulesets to them.
+fn hold_invented(target: &str, invent: fn(&mut Dice) -> String) {
+    const NUMBERS: std::ops::Range<u64> = 0..300;
+    let target = target::by_name(target).expect("it is a target");
+    let exact = NUMBERS.filter(|n| hold(&format!("number {n}"), &invent(&mut Dice::new(*n)), target)).count();
+    assert!(exact * 2 >= NUMBERS.count(), "{exact} of {NUMBERS:?} can be taken over whole");
+}
+
+#[test]
+fn a_proposal_from_an_invented_nftables_ruleset_lets_in_the_same_addresses() {
+    hold_invented("nftables", invent::nftables);
+}
+
+#[test]
+fn a_proposal_from_an_invented_iptables_ruleset_lets_in_the_same_addresses() {
+    hold_invented("iptables", |dice| {
+        let text = invent::iptables(dice);
+        let (v4, v6) = text.split_once("# ip6tables\n").expect("both families are there");
+        format!("{HEADING}iptables-save\n{v4}{HEADING}ip6tables-save\n{v6}")
+    });
 }

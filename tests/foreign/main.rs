@@ -13,6 +13,7 @@
 mod dice;
 #[path = "../support/edges.rs"]
 mod edges;
+#[path = "../support/invent/mod.rs"]
 mod invent;
 mod judge;
 #[path = "../kernel/lab.rs"]
@@ -29,11 +30,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use dice::Dice;
+use invent::INTERFACES;
 use judge::{Judge, Kind};
 use lab::{Lab, inside};
-
-/// The host's interfaces: those that the rulesets name, and one that none does.
-const INTERFACES: &[&str] = &["eth0", "eth1", "wg0", "ppp0", "br0", "lan7"];
 
 /// The share of rulesets that is decided without anything unknown, in percent.
 const SHARE: usize = 75;

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{MARKS, PORTS, V4, V4_RANGES, V6, V6_RANGES};
-use crate::INTERFACES;
+use super::{INTERFACES, MARKS, PORTS, V4, V4_RANGES, V6, V6_RANGES};
 use crate::dice::Dice;
 
 /// The hooks of base chains that an incoming or forwarded connection passes.

@@ -11,6 +11,9 @@ use harden993::net::AddrSet;
 
 use crate::dice::Dice;
 
+/// The host's interfaces: those that rules name, and one that none does.
+pub(crate) const INTERFACES: &[&str] = &["eth0", "eth1", "wg0", "ppp0", "br0", "lan7"];
+
 const V4: &[&str] = &[
     "10.0.0.0/8",
     "10.1.0.0/16",

@@ -45,7 +45,13 @@ mod probe;
 mod wire;
 
 #[cfg(target_os = "linux")]
+#[path = "../support/invent/mod.rs"]
+mod invent;
+
+#[cfg(target_os = "linux")]
 mod altered;
+#[cfg(target_os = "linux")]
+mod beside;
 #[cfg(target_os = "linux")]
 mod judge;
 #[cfg(target_os = "linux")]

@@ -12,6 +12,7 @@ use harden993::target::{Listing, Platform, Section, read_host};
 
 use crate::dice::Dice;
 use crate::edges::edges;
+use crate::invent;
 use crate::lab::{HOST4, HOST6, Lab, run, try_run};
 use crate::probe::{Fate, Gun, Probe, SYN};
 
@@ -46,7 +47,7 @@ impl Kind {
         }
         let (v4, v6) = text.split_once("# ip6tables\n").unwrap_or((text, ""));
         for (program, part) in self.programs().iter().zip([v4, v6]) {
-            run(&format!("{program}-restore"), &[], &empty());
+            run(&format!("{program}-restore"), &[], invent::EMPTY);
             try_run(&format!("{program}-restore"), &[], part)?;
         }
         Ok(())
@@ -64,18 +65,6 @@ impl Kind {
         let counted = programs.iter().map(|p| section("", save(p, &["-c"]))).collect();
         vec![("saved with counters", Listing { sections: counted })]
     }
-}
-
-/// What empties every table that rulesets use.
-fn empty() -> String {
-    let table = |name: &str, chains: &[&str]| {
-        let chains = chains.iter().map(|c| format!(":{c} ACCEPT\n")).collect::<Vec<_>>().concat();
-        format!("*{name}\n{chains}COMMIT\n")
-    };
-    table("raw", &["PREROUTING", "OUTPUT"])
-        + &table("mangle", &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"])
-        + &table("nat", &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"])
-        + &table("filter", &["INPUT", "FORWARD", "OUTPUT"])
 }
 
 /// What is said of a packet.

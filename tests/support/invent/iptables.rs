@@ -5,6 +5,33 @@ use std::fmt::Write as _;
 use super::{INTERFACES, MARKS, PORTS, V4, V4_RANGES, V6, V6_RANGES};
 use crate::dice::Dice;
 
+/// What empties every table that rulesets use, of either family.
+#[allow(dead_code)] // not every test loads what is invented
+pub(crate) const EMPTY: &str = "\
+*raw
+:PREROUTING ACCEPT
+:OUTPUT ACCEPT
+COMMIT
+*mangle
+:PREROUTING ACCEPT
+:INPUT ACCEPT
+:FORWARD ACCEPT
+:OUTPUT ACCEPT
+:POSTROUTING ACCEPT
+COMMIT
+*nat
+:PREROUTING ACCEPT
+:INPUT ACCEPT
+:OUTPUT ACCEPT
+:POSTROUTING ACCEPT
+COMMIT
+*filter
+:INPUT ACCEPT
+:FORWARD ACCEPT
+:OUTPUT ACCEPT
+COMMIT
+";
+
 /// Where in the ruleset a rule stands.
 struct Place {
     table: &'static str,

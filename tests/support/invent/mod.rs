@@ -4,7 +4,7 @@
 mod iptables;
 mod nft;
 
-pub(crate) use iptables::iptables;
+pub(crate) use iptables::{EMPTY, iptables};
 pub(crate) use nft::nftables;
 
 use harden993::net::AddrSet;

@@ -26,7 +26,9 @@ fn load(backend: Backend, text: &str) -> bool {
     };
     let (v4, v6) = text.split_once("# ip6tables\n").expect("both families are there");
     let programs = [format!("iptables-{variant}-restore"), format!("ip6tables-{variant}-restore")];
-    programs.iter().for_each(|p| drop(run(p, &[], invent::EMPTY)));
+    for program in &programs {
+        run(program, &[], invent::EMPTY);
+    }
     programs.iter().zip([v4, v6]).all(|(program, part)| try_run(program, &[], part).is_ok())
 }
 
@@ -55,7 +57,7 @@ fn told_beside_others(test: &str, backend: Backend) {
     inside(test, || {
         let lab = Lab::new(INTERFACES);
         let mut field = Field::new(&lab, backend);
-        let (mut tried, mut sent, mut known) = (0, 0, 0);
+        let (mut tried, mut sent, mut known) = (0usize, 0, 0);
         for number in NUMBERS {
             let dice = &mut Dice::new(number);
             let text = if backend == Backend::Nftables { invent::nftables(dice) } else { invent::iptables(dice) };
@@ -104,7 +106,7 @@ fn told_beside_others(test: &str, backend: Backend) {
                 }
             }
         }
-        assert!(tried as u64 * 4 >= NUMBERS.count() as u64 * 3, "only {tried} rulesets were loaded");
+        assert!(tried * 4 >= NUMBERS.count() * 3, "only {tried} rulesets were loaded");
         assert!(known * 2 > sent, "of {known} of {sent} packets the effect was known");
     });
 }

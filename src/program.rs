@@ -7,9 +7,9 @@ use std::io::Write;
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
 
-use crate::commands::{Cli, Code, Color, Context, Failure, Format};
+use crate::commands::{Cli, Code, Color, Context, Failure, Format, is_hidden};
 use crate::host::Host;
-use crate::report::{Look, Printer, is_hidden};
+use crate::report::{Look, Printer};
 
 /// Everything that the program can see and touch, so that many runs fit into one process.
 pub struct World<'a> {
@@ -66,9 +66,12 @@ fn misunderstood(error: &clap::Error, printer: &mut Printer<'_>) -> crate::comma
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return printer.text(&text);
     }
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let failure = Failure::wrong(Code::Argument, "a command is missing").help("`harden993 --help` lists them");
-        return printer.usage(&text, &failure);
+    let missing = || Failure::wrong(Code::Argument, "a command is missing").help("`harden993 --help` lists them");
+    match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => return printer.usage(&text, &missing()),
+        // clap's message would list the command that is hidden, too.
+        ErrorKind::MissingSubcommand => return printer.failure(&missing()),
+        _ => {}
     }
     // clap's message: what is wrong, then a tip or the usage, in paragraphs.
     let plain = text.to_string();

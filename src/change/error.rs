@@ -62,6 +62,9 @@ pub enum ChangeError {
     /// There is nothing to go back to.
     #[error("{0}")]
     NothingThere(String),
+    /// The journal has no such entry.
+    #[error("there is no apply `{0}`")]
+    NoEntry(String),
     /// What was loaded is not what was to be loaded.
     #[error("what is loaded now does not read as what was rendered")]
     NotAsRendered,

@@ -36,7 +36,7 @@ impl Severity {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
     /// A name that stays: `missing`, `excess`, `unknown`, `published-unguarded`, `two-targets`, `untracked`, `remark`,
-    /// `caller`, `drift`, `unconfirmed`, `cut-off`, `moved`.
+    /// `caller`, `drift`, `unconfirmed`, `cut-off`, `moved`, `elsewhere`, `unexpected`, `max-cut`, `outcome`.
     pub code: &'static str,
     /// How much it matters.
     pub severity: Severity,
@@ -60,6 +60,17 @@ impl Finding {
         }
     }
 
+    /// That our rules are loaded, but not in the firewall, or the variant of it, that they are confirmed for.
+    pub fn elsewhere(loaded: &str, confirmed: &str, help: String) -> Self {
+        Self {
+            code: "elsewhere",
+            severity: Severity::Error,
+            message: format!("our rules are loaded in {loaded}, and are confirmed for {confirmed}"),
+            rule: None,
+            help: Some(help),
+        }
+    }
+
     /// That rules of ours are loaded of which nothing is confirmed.
     pub fn unconfirmed() -> Self {
         Self {
@@ -80,6 +91,12 @@ impl Finding {
             rule: None,
             help: None,
         }
+    }
+
+    /// What somebody asked to be stopped by: an effect that is not the expected one, too many connections that would end, an
+    /// outcome that is not the profile's.
+    pub fn stop(code: &'static str, message: String) -> Self {
+        Self { code, severity: Severity::Error, message, rule: None, help: None }
     }
 
     /// That an apply was cut off in the middle.
@@ -108,12 +125,17 @@ pub fn findings(policy: &Policy, platform: Platform, ruleset: &Ruleset, verified
         let answer = asked.iter().find(|a| a.asked == v.asked);
         let rule = |set: &AddrSet, wanted: fn(&Outcome) -> bool| answer.and_then(|a| deciding(ruleset, a, set, wanted));
         if !v.missing.is_empty() {
+            let rule = rule(&v.missing, |o| matches!(o.verdict, Verdict::Refuse(_)));
+            let help = match rule {
+                Some(_) => "let the port through in that rule, or take it away",
+                None => "no rule lets them in, and the policy of a chain refuses: let the port through there",
+            };
             out.push(Finding {
                 code: "missing",
                 severity: Severity::Error,
                 message: format!("{}: trusted, but refused: {}", place(&v.asked), v.missing.brief(3)),
-                rule: rule(&v.missing, |o| matches!(o.verdict, Verdict::Refuse(_))),
-                help: Some("let the port through in that rule, or take it away".to_owned()),
+                rule,
+                help: Some(help.to_owned()),
             });
         }
         let published = v.asked.path == Path::Forwarded && policy.forwarded == Forwarded::No;
@@ -125,7 +147,7 @@ pub fn findings(policy: &Policy, platform: Platform, ruleset: &Ruleset, verified
                     "{}: a rule sends the port to another address, past what the profile guards",
                     place(&v.asked)
                 ),
-                rule: None,
+                rule: answer.and_then(|a| sending(ruleset, a)),
                 help: Some("write `forwarded = true` under `[service]`".to_owned()),
             });
         }
@@ -203,6 +225,14 @@ pub fn caller(ip: IpAddr, port: u16, loses: bool) -> Option<Finding> {
 
 fn answers(policy: &Policy, ruleset: &Ruleset) -> Vec<Answer> {
     ask(&[ruleset], &Scope::of_policy(policy))
+}
+
+/// The rule that sends what is asked about to another address.
+fn sending(ruleset: &Ruleset, answer: &Answer) -> Option<String> {
+    let (_, rewrites) = Evaluator::new(ruleset).ask_with_rewrites(&answer.question);
+    let sends = |then: &Then| rewrites.iter().any(|(r, _)| r.to.is_some() && *then == Then::Rewrite(r.clone()));
+    let rule = ruleset.chains.iter().flat_map(|c| &c.rules).find(|r| sends(&r.then))?;
+    ruleset.origin_of(rule.origin).map(ToString::to_string)
 }
 
 /// The rule that decides for the first of some sources.

@@ -23,7 +23,7 @@ pub use error::ChangeError;
 pub use finding::{Finding, Severity, caller, findings, holders, of_host};
 pub use guard::{Watch, is_right, watch};
 pub use live::{Live, observe};
-pub use plan::{Goal, Plan, side};
+pub use plan::{Goal, Plan, is_loaded, side};
 pub use reach::{Reach, reach};
 pub use settle::{GRACE, Settled, Undone, behind, confirm, left_behind, refuse, settle, target_of};
 pub use state::{Closure, Confirmed, Entry, Held, KEPT, Pending, Seen, Side, Stage, State};

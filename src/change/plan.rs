@@ -47,20 +47,25 @@ impl Plan {
     /// Compares a host, or a listing of one, with a goal.
     pub fn of(live: Live, goal: &Goal<'_>) -> Result<Self, ChangeError> {
         let target = goal.target;
-        let rendered = read_wanted(target, goal.wanted)?;
-        let (loaded, wanted) = (target.print(&live.ruleset), target.print(&rendered));
-        // Other targets of the platform may carry a digest too: the one that counts is this target's.
-        let old = Side::of(&loaded, live.digest(target), target.place(&live.listing)?);
-        let place = match goal.wanted {
-            Wanted::Absent => None,
-            Wanted::Snapshot(text) | Wanted::Anew(text) => target.place(&Listing::parse(text))?,
-            Wanted::Rendering(..) => target.asked_place(goal.settings),
-        };
-        let new = Side::of(&wanted, rendered.digest.clone(), place);
+        let Sides { rendered, loaded, wanted, old, new } = Sides::of(&live, target, goal.wanted, goal.settings)?;
         let changed = !old.is(&new);
         let after = target.replace_ours(&live.ruleset, &rendered);
         let effects = if changed { effect(&live.ruleset, &after, goal.scope) } else { Vec::new() };
         Ok(Self { text: unified(&loaded, &wanted), after, old, new, changed, effects, live })
+    }
+
+    /// The plan of taking ours away from several firewalls of one host, told as one; the goal is that of the first.
+    pub fn of_all(live: Live, targets: &[&'static dyn Target], goal: &Goal<'_>) -> Result<Self, ChangeError> {
+        if targets.len() < 2 {
+            return Self::of(live, goal);
+        }
+        let before = live.ruleset.clone();
+        let mut plan = Self::of(live, goal)?;
+        let loaded: Vec<String> = targets.iter().map(|t| t.print(&before)).filter(|t| !t.is_empty()).collect();
+        plan.text = unified(&loaded.join("\n"), "");
+        plan.after = targets.iter().fold(before.clone(), |rest, t| t.replace_ours(&rest, &Ruleset::default()));
+        plan.effects = effect(&before, &plan.after, goal.scope);
+        Ok(plan)
     }
 
     /// From which variant of the firewall ours goes to which, if it does.
@@ -73,6 +78,48 @@ impl Plan {
     pub fn loading(&self, goal: &Goal<'_>) -> Result<Loading, ChangeError> {
         Ok(goal.target.loading(&self.live.listing, goal.wanted, goal.settings)?)
     }
+}
+
+/// Both sides of a comparison: what of ours is loaded, and what is wanted, as they print.
+struct Sides {
+    rendered: Ruleset,
+    loaded: String,
+    wanted: String,
+    old: Side,
+    new: Side,
+}
+
+impl Sides {
+    fn of(
+        live: &Live,
+        target: &dyn Target,
+        wanted: Wanted<'_>,
+        settings: &TargetSettings,
+    ) -> Result<Self, ChangeError> {
+        let rendered = read_wanted(target, wanted)?;
+        // Other targets of the platform may carry a digest too: the one that counts is this target's.
+        let loaded = target.print(&live.ruleset);
+        let old = Side::of(&loaded, live.digest(target), target.place(&live.listing)?);
+        let place = match wanted {
+            Wanted::Absent => None,
+            Wanted::Snapshot(text) | Wanted::Anew(text) => target.place(&Listing::parse(text))?,
+            Wanted::Rendering(..) => target.asked_place(settings),
+        };
+        let wanted = target.print(&rendered);
+        let new = Side::of(&wanted, rendered.digest.clone(), place);
+        Ok(Self { rendered, loaded, wanted, old, new })
+    }
+}
+
+/// Whether what is loaded of ours is what is wanted, by the measure of [`Plan::changed`]: rules, digest and variant.
+pub fn is_loaded(
+    live: &Live,
+    target: &dyn Target,
+    wanted: Wanted<'_>,
+    settings: &TargetSettings,
+) -> Result<bool, ChangeError> {
+    let sides = Sides::of(live, target, wanted, settings)?;
+    Ok(sides.old.is(&sides.new))
 }
 
 /// What of ours a host has loaded now, to be held against what was to be loaded.

@@ -144,9 +144,7 @@ pub fn refuse(held: &Held<'_>, pending: &Pending) -> Result<Entry, ChangeError> 
 /// The entry that going back undoes: the named one, else the last that was kept; and what is confirmed by going there.
 pub fn behind(state: &State<'_>, id: Option<&str>) -> Result<(Entry, Confirmed), ChangeError> {
     let entry = match id {
-        Some(id) => state
-            .entry(id)?
-            .ok_or_else(|| ChangeError::NothingThere(format!("there is no apply `{}`", id.escape_debug())))?,
+        Some(id) => state.entry(id)?.ok_or_else(|| ChangeError::NoEntry(id.escape_debug().to_string()))?,
         None => state
             .entries()?
             .into_iter()

@@ -342,7 +342,7 @@ impl<'a> State<'a> {
     /// The part of an id that may be a file name: digits, letters and dashes only.
     fn checked(id: &str) -> Result<&str, ChangeError> {
         let fine = !id.is_empty() && id.len() <= 40 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if fine { Ok(id) } else { Err(ChangeError::NothingThere(format!("there is no apply `{}`", id.escape_debug()))) }
+        if fine { Ok(id) } else { Err(ChangeError::NoEntry(id.escape_debug().to_string())) }
     }
 
     fn folder(&self, id: &str) -> Result<PathBuf, ChangeError> {

@@ -122,7 +122,7 @@ impl Verb for Apply {
             cx.ask("Load this? [y/N]");
             let answer = cx.host.answer(None)?.unwrap_or_default();
             if !matches!(answer.trim(), "y" | "Y" | "yes") {
-                return Ok(change.stopped(vec!["the answer was not yes".to_owned()]));
+                return Ok(change.refused());
             }
         }
         let order = self.order(cx, &scope, digest, files);
@@ -172,18 +172,20 @@ impl Apply {
     }
 
     /// What of that which was asked for stops the load.
-    fn stops(&self, cx: &Context<'_>, plan: &Plan, rules: &Rules, verified: &[Verified]) -> Result<Vec<String>, Failure> {
+    fn stops(&self, cx: &Context<'_>, plan: &Plan, rules: &Rules, verified: &[Verified]) -> Result<Vec<Finding>, Failure> {
         let lost = Effect::union(&plan.effects, "lost");
-        let mut out = self.expected.differences(&Effect::union(&plan.effects, "gained"), &lost)?;
+        let mut out = self.expected.differences(&plan.effects)?;
         if let Some(most) = self.max_cut {
             let open = open_from(cx, &rules.policy.all_ports(), &lost)?;
             let peers: std::collections::BTreeSet<_> = open.iter().map(|c| c.peer).collect();
             if peers.len() > most {
-                out.push(format!("{} addresses that are connected now would lose access, more than {most}", peers.len()));
+                let many = format!("{} addresses that are connected now would lose access, more than {most}", peers.len());
+                out.push(Finding::stop("max-cut", many));
             }
         }
         if self.require_outcome && !verified.iter().all(Verified::holds) {
-            out.push("everybody's rules together do not do what the profile says (see the findings)".to_owned());
+            let said = "everybody's rules together do not do what the profile says (see the findings)";
+            out.push(Finding::stop("outcome", said.to_owned()));
         }
         Ok(out)
     }

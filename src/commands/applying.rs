@@ -48,6 +48,9 @@ pub struct Change {
     shown: bool,
     #[serde(skip)]
     notes: Vec<String>,
+    /// The firewall for people, or the firewalls.
+    #[serde(skip)]
+    place: String,
 }
 
 impl Change {
@@ -79,6 +82,7 @@ impl Change {
             stopped: Vec::new(),
             shown: false,
             notes: Vec::new(),
+            place: target.to_owned(),
         }
     }
 
@@ -103,7 +107,15 @@ impl Change {
             stopped: Vec::new(),
             shown: false,
             notes: Vec::new(),
+            place: target.to_owned(),
         }
+    }
+
+    /// The same change, of these firewalls.
+    #[must_use]
+    pub(super) fn of(mut self, names: &[&str]) -> Self {
+        self.place = names.join(" and ");
+        self
     }
 
     /// The same change, of an entry that was taken back.
@@ -118,8 +130,16 @@ impl Change {
 
     /// The same change, stopped by something that was asked for.
     #[must_use]
-    pub(super) fn stopped(mut self, why: Vec<String>) -> Self {
-        self.stopped = why;
+    pub(super) fn stopped(mut self, why: Vec<Finding>) -> Self {
+        self.findings.extend(why.iter().map(FindingShape::from));
+        self.stopped = why.into_iter().map(|f| f.message).collect();
+        self
+    }
+
+    /// The same change, which somebody who was asked did not want.
+    #[must_use]
+    pub(super) fn refused(mut self) -> Self {
+        self.stopped = vec!["the answer was not yes".to_owned()];
         self
     }
 
@@ -197,7 +217,7 @@ impl Report for Change {
         for why in &self.stopped {
             page.line(Line::new().with(Role::Bad, "stopped: ").plain(why));
         }
-        let target = self.target;
+        let target = &self.place;
         let line = match self.stage {
             _ if !self.stopped.is_empty() => Line::from("nothing was changed"),
             Stage::Planned if self.changed => Line::from(format!("{target}: nothing was changed (this is the plan)")),

@@ -39,13 +39,18 @@ enum Way {
 }
 
 impl Asking {
+    /// Whether the port is given.
+    pub(super) fn names_port(&self) -> bool {
+        self.port.is_some()
+    }
+
     /// The connections of a policy, or of a port of which no policy is known, narrowed to what was asked.
     pub(super) fn scope(&self, policy: Option<&Policy>) -> Result<Scope, Failure> {
         let mut scope = policy.map_or_else(|| Scope::of_port(self.port.unwrap_or(993)), Scope::of_policy);
         if let Some(port) = self.port {
             scope.ports = vec![port];
         }
-        scope.interface = self.interface.as_deref().map(Interface::parse);
+        scope.interface = self.interface.as_deref().map(interface).transpose()?;
         scope.path = self.path.map(|way| match way {
             Way::Input => Path::Input,
             Way::Forwarded => Path::Forwarded,
@@ -55,6 +60,18 @@ impl Asking {
         }
         Ok(scope)
     }
+}
+
+/// The longest name of an interface on any system: `NDIS_IF_MAX_STRING_SIZE` of Windows.
+const LONGEST: usize = 256;
+
+/// The interface of an option.
+pub(super) fn interface(text: &str) -> Result<Interface, Failure> {
+    if text.is_empty() || text.chars().count() > LONGEST || text.chars().any(char::is_control) {
+        let message = format!("--interface `{}`: no interface has such a name", text.escape_debug());
+        return Err(Failure::wrong(Code::Argument, message).help("write a name such as eth0, or a pattern such as wg*"));
+    }
+    Ok(Interface::parse(text))
 }
 
 /// An address or network of an option.

@@ -3,14 +3,16 @@
 use clap::Args;
 use serde::Serialize;
 
+use crate::access::Interface;
 use crate::diagnostic::codes;
 use crate::net::AddrSet;
+use crate::policy::{Policy, Zone};
 use crate::target::{ALL, adapt};
 
 use super::current::targets;
 use super::problems::{Deviation, Problems};
 use super::profile::{Day, load, whole};
-use super::shape::{self, Count, Counts};
+use super::shape::{self, Count};
 use super::{Context, Exit, Failure, Page, Report, Role, Verb};
 
 /// Check whether the profile is valid, and whether it is wise
@@ -48,7 +50,7 @@ pub struct Checked {
     /// None if only the numbers are asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     problems: Option<Problems>,
-    counts: Counts,
+    counts: CheckCounts,
     deviations: Vec<Deviation>,
     /// How many errors and how many warnings there are, also in words, and the name of the profile's file.
     #[serde(skip)]
@@ -57,6 +59,20 @@ pub struct Checked {
     trusted: String,
     #[serde(skip)]
     strict: bool,
+}
+
+/// How much there is.
+#[derive(Debug, Serialize)]
+struct CheckCounts {
+    /// Who is trusted by every interface, as `networks` lists them.
+    trusted: Count,
+    problems: ProblemCounts,
+}
+
+#[derive(Debug, Serialize)]
+struct ProblemCounts {
+    error: usize,
+    warning: usize,
 }
 
 impl Verb for Check {
@@ -79,18 +95,37 @@ impl Verb for Check {
             }
         }
         loaded.problems.extend(refused);
-        let trusted = loaded.policy.as_ref().map_or_else(AddrSet::new, crate::policy::Policy::trusted);
+        let (anywhere, by) = loaded.policy.as_ref().map_or_else(Default::default, trusted);
         let problems = Problems { list: loaded.problems, files: loaded.files };
         let name = problems.files.iter().next().map_or_else(String::new, |f| f.name.clone());
         Ok(Checked {
+            counts: CheckCounts {
+                trusted: Count::from(&anywhere),
+                problems: ProblemCounts { error: problems.count().0, warning: problems.count().1 },
+            },
             found: (problems.count(), problems.summary(), name),
             problems: (!self.summary).then_some(problems),
-            counts: Counts::from([("trusted", Count::from(&trusted))]),
-            trusted: shape::size(&trusted),
+            trusted: by.iter().fold(shape::numbers(&anywhere), |text, (interfaces, set)| {
+                format!("{text}; by {interfaces} also {}", shape::numbers(set))
+            }),
             deviations,
             strict: self.strict,
         })
     }
+}
+
+/// Who is trusted by every interface, and who beside them by some, with the names of these.
+fn trusted(policy: &Policy) -> (AddrSet, Vec<(String, AddrSet)>) {
+    let of = |zone: &Zone| {
+        policy.trusted_classes().fold(AddrSet::new(), |set, (id, _)| set.union(&zone.partition.members(id)))
+    };
+    let anywhere = of(policy.zone(&Interface::Fresh(String::new())));
+    let by = policy.zones.iter().filter(|z| !z.patterns.is_empty()).map(|zone| {
+        let names: Vec<String> = zone.patterns.iter().map(ToString::to_string).collect();
+        (names.join(", "), of(zone).minus(&anywhere))
+    });
+    let by = by.filter(|(_, set)| !set.is_empty()).collect();
+    (anywhere, by)
 }
 
 impl Report for Checked {

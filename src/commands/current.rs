@@ -59,6 +59,14 @@ impl Current {
         if self.current.is_empty() {
             return live(cx, named);
         }
+        let stdin = |path: &&PathBuf| path.as_os_str() == "-";
+        if self.current.iter().chain(&cx.options.profile).filter(stdin).count() > 1 {
+            return Err(Failure::wrong(
+                Code::Argument,
+                "standard input is named more than once, and can be read only once",
+            )
+            .help("write one of the two to a file"));
+        }
         let mut listing = Listing::default();
         let mut found: Option<&'static dyn Target> = None;
         for path in &self.current {
@@ -202,13 +210,17 @@ pub(super) fn failure(error: ChangeError) -> Failure {
         ChangeError::Waits { .. } => {
             Some("`harden993 confirm` keeps it, `harden993 rollback` takes it back".to_owned())
         }
+        ChangeError::NoEntry(_) | ChangeError::NothingThere(_) => {
+            Some("`harden993 rollback --list` shows what can be gone back behind".to_owned())
+        }
         ChangeError::Load(target::LoadError::Host { help, .. }) => Some(help.clone()),
         _ => None,
     };
     let (exit, code) = match &error {
         ChangeError::PutBack { .. } => (Exit::PutBack, Code::Host),
         ChangeError::Broken { .. } => (Exit::Broken, Code::Host),
-        ChangeError::NothingThere(_) => (Exit::Finding, Code::Argument),
+        ChangeError::NothingThere(_) => (Exit::Finding, Code::Nothing),
+        ChangeError::NoEntry(_) => (Exit::Wrong, Code::Argument),
         _ => (Exit::Host, Code::Host),
     };
     Failure { exit, code, message: error.to_string(), help, problems: None }

@@ -10,10 +10,11 @@ use crate::target::Wanted;
 use super::asking::Asking;
 use super::current::{Current, Seen, failure};
 use super::effect::{EffectObject, Expected, Why};
+use super::markdown::Comment;
 use super::profile::{today, usable};
 use super::shape::{self, Lists, FindingShape};
 use super::wanted::Rules;
-use super::{Context, Exit, Failure, Format, Line, Page, Report, Role, Verb};
+use super::{Context, Exit, Failure, Line, Page, Report, Role, Verb};
 
 /// Show what loading the profile would change, as rules and as addresses
 ///
@@ -53,7 +54,7 @@ pub struct Difference {
     #[serde(skip)]
     why: Why,
     #[serde(skip)]
-    unexpected: Vec<String>,
+    unexpected: Vec<Finding>,
     #[serde(skip)]
     lists: Lists,
 }
@@ -72,8 +73,7 @@ impl Verb for Diff {
         let verified = verify(&rules.policy, &plan.after, &scope);
         let mut found = findings(&rules.policy, target.platform(), &plan.after, &verified);
         found.extend(plan.moved().map(|(from, to)| Finding::moved(from, to)));
-        let (gained, lost) = (Effect::union(&plan.effects, "gained"), Effect::union(&plan.effects, "lost"));
-        let unexpected = self.expected.differences(&gained, &lost)?;
+        let unexpected = self.expected.differences(&plan.effects)?;
         let exit = if self.expected.is_given() { !unexpected.is_empty() } else { plan.changed };
         Ok(Difference {
             target: target.spec().name,
@@ -81,7 +81,7 @@ impl Verb for Diff {
             digest: rules.digest.to_string(),
             loaded_digest: plan.old.digest.clone(),
             effect: plan.effects.iter().map(|e| EffectObject::new(e, self.lists.summary)).collect(),
-            findings: found.iter().map(FindingShape::from).collect(),
+            findings: found.iter().chain(&unexpected).map(FindingShape::from).collect(),
             exit: Exit::finding(exit),
             why: Why::of(&plan, &profile.loaded.provenance),
             text: plan.text,
@@ -108,8 +108,8 @@ impl Report for Difference {
         super::effect::page(&mut page, &self.effects, &self.why, self.lists);
         if !self.unexpected.is_empty() {
             page.gap();
-            for line in &self.unexpected {
-                page.line(Line::new().with(Role::Bad, "not as expected: ").plain(line));
+            for finding in &self.unexpected {
+                page.line(Line::new().with(Role::Bad, "not as expected: ").plain(&finding.message));
             }
         }
         // What does not change is silent: the findings of an unchanged host are `verify`'s.
@@ -120,8 +120,20 @@ impl Report for Difference {
         page
     }
 
-    fn other(&self, format: Format) -> Option<String> {
-        (format == Format::Markdown).then(|| super::effect::markdown(self.target, &self.text, &self.effects, &self.why, self.lists))
+    const MARKDOWN: bool = true;
+
+    fn markdown(&self) -> String {
+        let comment = Comment {
+            target: self.target,
+            changed: self.changed,
+            text: &self.text,
+            effects: &self.effects,
+            why: &self.why,
+            findings: &self.found,
+            unexpected: &self.unexpected,
+            lists: self.lists,
+        };
+        comment.text()
     }
 }
 

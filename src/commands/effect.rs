@@ -1,12 +1,11 @@
 //! The effect of a change in reports: as JSON, for people, for a pull request, and held against what was expected.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use clap::Args;
 use serde::Serialize;
 
-use crate::change::{Effect, Plan};
+use crate::change::{Effect, Finding, Plan};
 use crate::net::{Addr, AddrSet};
 use crate::policy::{Provenance, SourceKind};
 use crate::ruleset::Evaluator;
@@ -34,25 +33,45 @@ impl Expected {
         !self.expect_gain.is_empty() || !self.expect_loss.is_empty()
     }
 
-    /// What is otherwise, one sentence each; nothing if no expectation was given.
-    pub(super) fn differences(&self, gained: &AddrSet, lost: &AddrSet) -> Result<Vec<String>, Failure> {
+    /// What is otherwise, as findings; nothing if no expectation was given. Of whom it cannot be told whether he gains or
+    /// loses, he is not as expected.
+    pub(super) fn differences(&self, effects: &[Effect]) -> Result<Vec<Finding>, Failure> {
         let mut out = Vec::new();
-        if !self.is_given() {
-            return Ok(out);
-        }
-        for (option, texts, found, verb) in
-            [("--expect-gain", &self.expect_gain, gained, "gain"), ("--expect-loss", &self.expect_loss, lost, "lose")]
-        {
+        let mut say = |set: AddrSet, what: &str| {
+            if !set.is_empty() {
+                out.push(Finding::stop("unexpected", format!("{what}: {}", set.brief(SHOWN))));
+            }
+        };
+        for (option, texts, list, unasked, absent) in [
+            (
+                "--expect-gain",
+                &self.expect_gain,
+                "gained",
+                "gains access, unexpectedly",
+                "does not gain access, though expected",
+            ),
+            (
+                "--expect-loss",
+                &self.expect_loss,
+                "lost",
+                "loses access, unexpectedly",
+                "does not lose access, though expected",
+            ),
+        ] {
             let mut expected = AddrSet::new();
             for text in texts.iter().filter(|t| *t != "none") {
                 expected = expected.union(&address(option, text)?);
             }
             let expected = expected.minus(crate::net::no_source());
-            for (set, what) in [(found.minus(&expected), "unasked"), (expected.minus(found), "not, though expected")] {
-                if !set.is_empty() {
-                    out.push(format!("{set} {verb}s access {what}"));
-                }
+            let found = Effect::union(effects, list);
+            if self.is_given() {
+                say(found.minus(&expected), unasked);
+                say(expected.minus(&found), absent);
             }
+        }
+        if self.is_given() {
+            let unknown = effects.iter().fold(AddrSet::new(), |set, e| set.union(&shape::union(&e.unknown)));
+            say(unknown, "it cannot be told who of these gains or loses access");
         }
         Ok(out)
     }
@@ -126,7 +145,8 @@ impl Why {
         Self(out)
     }
 
-    fn get(&self, effect: usize, network: &str) -> Option<&str> {
+    /// The reason of a network in the effect of this number.
+    pub(super) fn get(&self, effect: usize, network: &str) -> Option<&str> {
         self.0.get(&(effect, network.to_owned())).map(String::as_str)
     }
 }
@@ -138,7 +158,7 @@ fn firsts(set: &AddrSet) -> Vec<(String, IpAddr)> {
 }
 
 /// The lists of an effect in the order in which people want to know of them.
-const ORDER: [(&str, Role); 5] = [
+pub(super) const ORDER: [(&str, Role); 5] = [
     ("lost", Role::Bad),
     ("gained", Role::Good),
     ("limited", Role::Warn),
@@ -146,13 +166,13 @@ const ORDER: [(&str, Role); 5] = [
     ("relimited", Role::Warn),
 ];
 
-fn list<'e>(effect: &'e Effect, name: &str) -> &'e AddrSet {
+pub(super) fn list<'e>(effect: &'e Effect, name: &str) -> &'e AddrSet {
     let pick = Effect::LISTS.iter().find(|(n, _)| *n == name).map_or(Effect::LISTS[0].1, |(_, pick)| *pick);
     pick(effect)
 }
 
 /// The most networks of a list, and lines of a diff, that a page shows without `--all`.
-const SHOWN: usize = 12;
+pub(super) const SHOWN: usize = 12;
 const LINES: usize = 60;
 
 /// Writes the effects.
@@ -166,38 +186,61 @@ pub(super) fn page(page: &mut Page, effects: &[Effect], why: &Why, lists: Lists)
     }
 }
 
-/// Writes a unified diff, with the changed words of changed lines marked.
+/// Writes a unified diff, with the changed words of changed lines marked; in short, how many lines it has.
 pub(super) fn text(page: &mut Page, text: &str, lists: Lists) {
+    if text.is_empty() {
+        return;
+    }
     // A tab would be shown as the control character that it is.
     let text = text.replace('\t', "  ");
     let lines: Vec<&str> = text.lines().collect();
+    if lists.summary {
+        let count = |sign| lines.iter().skip(HEADER).filter(|l| l.starts_with(sign)).count();
+        page.line(format!("rules     {} lines are new, {} are gone", count('+'), count('-')));
+        return;
+    }
     let shown = if lists.all { lines.len() } else { lines.len().min(LINES) };
     let mut at = 0;
     while at < shown {
-        let line = lines[at];
-        let next = lines.get(at + 1).filter(|_| at + 1 < shown);
-        let alone = lines.get(at + 2).is_none_or(|l| !l.starts_with('+'));
-        if let (Some(old), Some(new)) = (line.strip_prefix('-'), next.and_then(|n| n.strip_prefix('+')))
-            && alone
-            && !line.starts_with("---")
-        {
-            let (removed, added) = words(old, new);
-            page.line(removed).line(added);
-            at += 2;
+        let run = |from: usize, sign| lines[from..].iter().take_while(|l| l.starts_with(sign)).count();
+        let (old, new) = if at < HEADER { (0, 0) } else { (run(at, '-'), run(at + run(at, '-'), '+')) };
+        // Lines that stand for each other: as many are new as are gone.
+        if old > 0 && old == new && at + old + new <= shown {
+            let (mut removed, mut added) = (Vec::new(), Vec::new());
+            for (a, b) in lines[at..at + old].iter().zip(&lines[at + old..at + old + new]) {
+                let (a, b) = words(&a[1..], &b[1..]);
+                removed.push(a);
+                added.push(b);
+            }
+            for line in removed.into_iter().chain(added) {
+                page.line(line);
+            }
+            at += old + new;
             continue;
         }
-        let role = match line.bytes().next() {
-            _ if line.starts_with("--- ") || line.starts_with("+++ ") => Role::Strong,
-            Some(b'-') => Role::Removed,
-            Some(b'+') => Role::Added,
-            Some(b'@') => Role::Dim,
-            _ => Role::Plain,
-        };
-        page.line(Line::new().with(role, line));
-        at += 1;
+        // All of one run at once: of a run that was seen not to fit, the rest is no run of its own.
+        for line in &lines[at..(at + (old + new).max(1)).min(shown)] {
+            page.line(Line::new().with(role(line, at < HEADER), line));
+        }
+        at += (old + new).max(1);
     }
     if lines.len() > shown {
-        page.line(Line::new().dim(format!("… {} lines more (`--all` shows them)", lines.len() - shown)));
+        let more = lines.len() - shown;
+        let s = if more == 1 { "" } else { "s" };
+        page.line(Line::new().dim(format!("… {more} line{s} more (`--all` shows them)")));
+    }
+}
+
+/// How many lines a unified diff has before its first hunk.
+const HEADER: usize = 2;
+
+fn role(line: &str, header: bool) -> Role {
+    match line.bytes().next() {
+        _ if header => Role::Strong,
+        Some(b'-') => Role::Removed,
+        Some(b'+') => Role::Added,
+        Some(b'@') => Role::Dim,
+        _ => Role::Plain,
     }
 }
 
@@ -216,62 +259,4 @@ fn words(old: &str, new: &str) -> (Line, Line) {
         }
     }
     (removed, added)
-}
-
-/// The change as a comment on a pull request.
-pub(super) fn markdown(target: &str, text: &str, effects: &[Effect], why: &Why, lists: Lists) -> String {
-    let mut out = String::new();
-    let touched: Vec<(usize, &Effect)> = effects.iter().enumerate().filter(|(_, e)| !e.is_empty()).collect();
-    // Writing to a String cannot fail.
-    let _ = writeln!(out, "### harden993: {target}\n");
-    if text.is_empty() && touched.is_empty() {
-        out.push_str("Nothing changes.\n");
-        return out;
-    }
-    if touched.is_empty() {
-        out.push_str("Nobody gains or loses access.\n");
-    }
-    for (number, effect) in touched {
-        let head = QuestionShape::from(&effect.asked).head();
-        let head: String = head.0.iter().map(|t| t.text.as_str()).collect();
-        let _ = writeln!(out, "**{head}**\n\n| change | network | why |\n| --- | --- | --- |");
-        for (name, _) in ORDER {
-            let set = list(effect, name);
-            if lists.summary && !set.is_empty() {
-                let _ = writeln!(out, "| {name} | {} | |", shape::size(set));
-                continue;
-            }
-            if set.all_but().is_some() {
-                let _ = writeln!(out, "| {name} | {} | |", set.brief(SHOWN));
-                continue;
-            }
-            let v4 = set.v4.prefixes().map(|p| p.to_string());
-            let mut prefixes = v4.chain(set.v6.prefixes().map(|p| p.to_string()));
-            for prefix in prefixes.by_ref().take(lists.shown(SHOWN)).collect::<Vec<_>>() {
-                let reason = why.get(number, &prefix).unwrap_or_default();
-                let _ = writeln!(out, "| {name} | `{prefix}` | {} |", cell(reason));
-            }
-            let more = prefixes.count();
-            if more > 0 {
-                let _ = writeln!(out, "| {name} | and {more} networks more | |");
-            }
-        }
-        for u in &effect.unknown {
-            let _ = writeln!(out, "| unknown | {} | {} |", shape::size(&u.sources.0), cell(&u.because));
-        }
-        out.push('\n');
-    }
-    if !text.is_empty() {
-        // A fence longer than any that the text could hold.
-        let _ = writeln!(out, "<details><summary>The rules</summary>\n\n~~~~~~diff\n{text}~~~~~~\n\n</details>");
-    }
-    out
-}
-
-/// A text inside of a table: nothing of a rule can end its cell or become markup.
-fn cell(text: &str) -> String {
-    if text.is_empty() {
-        return String::new();
-    }
-    format!("`` {} ``", text.replace('|', "\\|").replace('`', "'").replace(['\n', '\r'], " "))
 }

@@ -22,6 +22,8 @@ pub enum Code {
     Host,
     /// Something is there that must not be overwritten.
     Exists,
+    /// There is nothing that could be put back.
+    Nothing,
     /// A defect of harden993: it refused its own output.
     Defect,
 }
@@ -37,6 +39,7 @@ impl Code {
             Self::Unsupported => "unsupported",
             Self::Host => "host",
             Self::Exists => "exists",
+            Self::Nothing => "nothing",
             Self::Defect => "defect",
         }
     }

@@ -12,6 +12,7 @@ mod cut;
 mod effect;
 mod exit;
 mod failure;
+mod markdown;
 mod options;
 mod page;
 mod problems;
@@ -25,7 +26,7 @@ pub use cli::Cli;
 pub use exit::Exit;
 pub use failure::{Code, Failure};
 pub use options::{Color, Format, Options};
-pub use page::{Block, Line, Page, Role, Text};
+pub use page::{Block, Line, Page, Role, Text, is_hidden};
 pub use problems::Problems;
 pub use verb::{Context, Note, Report, Shown, Verb};
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::access::Interface;
 use crate::net::AddrSet;
 
+use super::asking::interface;
 use super::shape::{self, Count, Counts};
 use super::profile::{Day, usable};
 use super::{Code, Context, Exit, Failure, Page, Report, Verb};
@@ -51,7 +52,7 @@ impl Verb for Networks {
         let interface = match &self.interface {
             None => Interface::Fresh(String::new()),
             Some(name) => {
-                let interface = Interface::parse(name);
+                let interface = interface(name)?;
                 if !policy.covers(&interface) {
                     return Err(Failure::wrong(Code::Argument, format!("the profile does not guard `{name}`"))
                         .help("everybody may connect by it; name one that `interfaces` guards"));

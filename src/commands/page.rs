@@ -145,3 +145,10 @@ impl Page {
         self
     }
 }
+
+/// Whether a character could command a terminal or turn what is read: control characters, and the marks that change the
+/// direction in which text is shown (Unicode UAX #9).
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

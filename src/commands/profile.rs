@@ -94,6 +94,26 @@ pub(super) fn usable(cx: &Context<'_>, today: Date) -> Result<Usable, Failure> {
     }
 }
 
+/// The ports of the profile, for a command that needs none: nothing if there is none. One that somebody names must be
+/// usable; one that is merely found at a usual place may be wrong, and is then passed over.
+pub(super) fn ports(cx: &Context<'_>) -> Result<Option<Vec<u16>>, Failure> {
+    let named = cx.options.profile.is_some() || cx.host.var(VARIABLE).is_some_and(|v| !v.is_empty());
+    if !named && !PLACES.iter().any(|p| cx.host.exists(Path::new(p))) {
+        return Ok(None);
+    }
+    let mut loaded = load(cx, today(cx.host))?;
+    match loaded.policy.take().filter(|_| !loaded.has_errors()) {
+        Some(policy) => Ok(Some(policy.all_ports())),
+        None if named => Err(invalid(Problems { list: loaded.problems, files: loaded.files })),
+        None => {
+            cx.warn(
+                "the profile has errors and is passed over: port 993 is asked about (`harden993 check` shows them)",
+            );
+            Ok(None)
+        }
+    }
+}
+
 /// That a profile has errors.
 pub(super) fn invalid(problems: Problems) -> Failure {
     let name = problems.files.iter().next().map_or("the profile", |f| f.name.as_str());

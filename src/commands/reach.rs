@@ -8,6 +8,7 @@ use crate::net::AddrSet;
 
 use super::asking::Asking;
 use super::current::Current;
+use super::profile::ports;
 use super::shape::{self, Lists, Counts, Networks, QuestionShape, UnknownShape};
 use super::{Context, Exit, Failure, Line, Page, Report, Role, Verb};
 
@@ -58,7 +59,12 @@ impl Verb for Reach {
 
     fn run(self, cx: &Context<'_>) -> Result<Reached, Failure> {
         let seen = self.current.read(cx)?;
-        let scope = self.asking.scope(None)?;
+        let mut scope = self.asking.scope(None)?;
+        if !self.asking.names_port()
+            && let Some(ports) = ports(cx)?
+        {
+            scope.ports = ports;
+        }
         let list = |set: &AddrSet| (!self.lists.summary).then(|| Networks::from(set));
         let answered = change::reach(seen.ruleset(), &scope).into_iter().map(|reach| Answered {
             question: (&reach.asked).into(),
@@ -100,7 +106,7 @@ impl Report for Reached {
                 shape::networks(&mut page, Role::Good, "reachable", &reach.reachable, self.lists);
             }
             shape::networks(&mut page, Role::Good, "limited", &reach.limited, self.lists);
-            page.line(Line::new().plain("  ").with(Role::Strong, format!("{:<10}", "refused")).plain(shape::size(&reach.refused)));
+            page.line(Line::new().plain("  ").with(Role::Strong, format!("{:<10}", "refused")).plain(shape::numbers(&reach.refused)));
             shape::unknown(&mut page, &reach.unknown, self.lists);
         }
         if !self.findings.is_empty() {

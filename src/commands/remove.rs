@@ -45,50 +45,62 @@ impl Verb for Remove {
         let here = platform(cx);
         let settings = TargetSettings::default();
         let scope = confirmed_scope(cx, &state)?.unwrap_or_else(|| Scope::of_port(993));
-        let lists = self.lists;
         // One that goes because it is not wanted beside the confirmed one leaves that confirmed.
         let is_other = |confirmed: &Confirmed| {
             matches!((&self.target, confirmed), (Some(gone), Confirmed::Profile { target, .. }) if gone != target)
         };
         let confirms = state.confirmed().map_err(failure)?.filter(is_other).unwrap_or(Confirmed::Absent);
-        let mut asked = self.yes || self.dry_run;
-        let mut last: Option<Change> = None;
+        let goal = |target| Goal { target, wanted: Wanted::Absent, settings: &settings, scope: &scope };
+        let wanted = |live: &Live| {
+            let held = holders(here, &live.ruleset).into_iter().filter_map(target::by_name);
+            held.filter(|t| self.target.as_deref().is_none_or(|n| n == t.spec().name)).collect::<Vec<_>>()
+        };
+        let live = Live::read(cx.host, here).map_err(failure)?;
+        let all = wanted(&live);
+        let Some(first) = all.first().copied() else {
+            if !self.dry_run && holders(here, &live.ruleset).is_empty() {
+                state.set_confirmed(&confirms).map_err(failure)?;
+            }
+            let name = self.target.as_deref().and_then(target::by_name).or_else(|| target::ALL.first().copied());
+            let name = name.map_or("none", |t| t.spec().name);
+            return Ok(Change::nothing(name, of_host(here, &live.ruleset)).kept());
+        };
+        if self.dry_run {
+            for target in &all {
+                let loading = target.loading(&live.listing, Wanted::Absent, &settings).map_err(|e| failure(e.into()))?;
+                check(cx.host, &loading).map_err(failure)?;
+            }
+        }
+        // What is told is all that goes, from every firewall.
+        let plan = Plan::of_all(live, &all, &goal(first)).map_err(failure)?;
+        let others = of_host(here, &plan.after);
+        let names: Vec<&str> = all.iter().map(|t| t.spec().name).collect();
+        let mut change =
+            Change::planned(first.spec().name, &plan, None, Why::default(), others, self.lists).of(&names);
+        drop(plan);
+        if self.dry_run {
+            return Ok(change);
+        }
+        if !self.yes && cx.host.is_terminal(Stream::In) && cx.host.is_terminal(Stream::Err) {
+            cx.show(change.plan());
+            change = change.shown();
+            cx.ask("Take this away? [y/N]");
+            let answer = cx.host.answer(None)?.unwrap_or_default();
+            if !matches!(answer.trim(), "y" | "Y" | "yes") {
+                return Ok(change.refused());
+            }
+        }
+        // One firewall after the other.
         loop {
             let live = Live::read(cx.host, here).map_err(failure)?;
-            let held_by = holders(here, &live.ruleset);
-            let next = held_by.iter().copied().find(|n| self.target.as_deref().is_none_or(|t| t == *n));
-            // One firewall after the other; with nothing left the last change stands for all.
-            let Some(found) = next.and_then(target::by_name) else {
-                if !self.dry_run && held_by.is_empty() {
+            let Some(target) = wanted(&live).first().copied() else {
+                if holders(here, &live.ruleset).is_empty() {
                     state.set_confirmed(&confirms).map_err(failure)?;
                 }
-                return if let Some(change) = last {
-                    Ok(change)
-                } else {
-                        let name = self.target.as_deref().and_then(target::by_name).or_else(|| target::ALL.first().copied());
-                        let name = name.map_or("none", |t| t.spec().name);
-                        Ok(Change::nothing(name, of_host(here, &live.ruleset)).kept())
-                };
-            };
-            let goal = Goal { target: found, wanted: Wanted::Absent, settings: &settings, scope: &scope };
-            let plan = Plan::of(live, &goal).map_err(failure)?;
-            let others = of_host(here, &plan.after);
-            let mut change = Change::planned(found.spec().name, &plan, None, Why::default(), others, lists);
-            if self.dry_run {
-                let loading = plan.loading(&goal).map_err(failure)?;
-                check(cx.host, &loading).map_err(failure)?;
                 return Ok(change);
-            }
-            if !asked && cx.host.is_terminal(Stream::In) && cx.host.is_terminal(Stream::Err) {
-                cx.show(change.plan());
-                change = change.shown();
-                cx.ask("Take this away? [y/N]");
-                let answer = cx.host.answer(None)?.unwrap_or_default();
-                if !matches!(answer.trim(), "y" | "Y" | "yes") {
-                    return Ok(change.stopped(vec!["the answer was not yes".to_owned()]));
-                }
-                asked = true;
-            }
+            };
+            let goal = goal(target);
+            let plan = Plan::of(live, &goal).map_err(failure)?;
             let order = Order {
                 action: "remove",
                 by: who(cx),
@@ -102,7 +114,7 @@ impl Verb for Remove {
                 state_dir: cx.options.state_dir.clone(),
             };
             let applied = execute(&held, &plan, &goal, &order).map_err(failure)?;
-            last = Some(change.applied(applied));
+            change = change.applied(applied);
         }
     }
 }

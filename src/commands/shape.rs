@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use crate::access::Path;
 use crate::change::{Asked, Finding, Severity, Unknown};
-use crate::net::{Addr, AddrSet, Prefix};
+use crate::net::{Addr, AddrSet, Prefix, Told};
 
 use super::{Line, Page, Role};
 
@@ -189,36 +189,49 @@ pub(super) fn listed<'w>(
     lists: Lists,
     why: impl Fn(&str) -> Option<&'w str>,
 ) {
-    if set.is_empty() {
-        return;
+    for part in set.told() {
+        page.line(Line::new().plain("  ").with(role, format!("{name:<10}")).plain(in_numbers(&part)));
+        if lists.summary {
+            continue;
+        }
+        let v4 = part.list.v4.prefixes().map(|p| p.to_string());
+        let mut prefixes = v4.chain(part.list.v6.prefixes().map(|p| p.to_string()));
+        let shown = prefixes.by_ref().take(lists.shown(SHOWN));
+        let rows: Vec<Vec<Line>> = shown
+            .map(|prefix| {
+                let reason = why(&prefix).filter(|_| !part.inverse).map_or_else(Line::new, |r| Line::new().dim(r));
+                vec![Line::from(format!("    {prefix}")), reason]
+            })
+            .collect();
+        if !rows.is_empty() {
+            page.table(rows);
+        }
+        let more = prefixes.count();
+        if more > 0 {
+            let networks = plural(more, "network", "networks");
+            page.line(Line::new().dim(format!("    and {networks} more (`--all` shows them)")));
+        }
     }
-    let head = Line::new().plain("  ").with(role, format!("{name:<10}"));
-    let others = set.all_but();
-    let list = others.as_ref().unwrap_or(set);
-    page.line(match &others {
-        Some(others) if others.is_empty() => head.plain("everybody"),
-        Some(others) => head.plain(format!("everybody but {}", size(others))),
-        None => head.plain(size(set)),
-    });
-    if lists.summary {
-        return;
+}
+
+/// A part of a set in numbers.
+pub(super) fn in_numbers(part: &Told) -> String {
+    match (part.inverse, part.list.is_empty()) {
+        (false, _) => size(&part.list),
+        (true, true) => part.everybody().to_owned(),
+        (true, false) => {
+            let few = size(&part.list);
+            // Where the family was named, it is not named again.
+            let few = if part.whom.is_some() { few.replace("IPv4 ", "").replace("IPv6 ", "") } else { few };
+            format!("{} but {few}", part.everybody())
+        }
     }
-    let v4 = list.v4.prefixes().map(|p| p.to_string());
-    let mut prefixes = v4.chain(list.v6.prefixes().map(|p| p.to_string()));
-    let shown = prefixes.by_ref().take(lists.shown(SHOWN));
-    let rows: Vec<Vec<Line>> = shown
-        .map(|prefix| {
-            let reason = why(&prefix).filter(|_| others.is_none()).map_or_else(Line::new, |r| Line::new().dim(r));
-            vec![Line::from(format!("    {prefix}")), reason]
-        })
-        .collect();
-    if !rows.is_empty() {
-        page.table(rows);
-    }
-    let more = prefixes.count();
-    if more > 0 {
-        page.line(Line::new().dim(format!("    and {more} networks more (`--all` shows them)")));
-    }
+}
+
+/// A set in numbers: how many addresses it has, or how many it has not.
+pub(super) fn numbers(set: &AddrSet) -> String {
+    let parts: Vec<String> = set.told().iter().map(in_numbers).collect();
+    if parts.is_empty() { "nobody".to_owned() } else { parts.join(", and ") }
 }
 
 /// How many addresses a set has, for people.

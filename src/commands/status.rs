@@ -3,8 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::change::{Confirmed, Finding, Scope, State, findings, verify};
-use crate::target::{self, Counter};
+use crate::change::{Confirmed, Finding, Live, Scope, State, findings, holders, verify};
+use crate::policy::TargetSettings;
+use crate::target::{self, Counter, Target};
 
 use super::applying::EntryObject;
 use super::current::{Current, failure, targets};
@@ -34,6 +35,9 @@ pub struct HostStatus {
     last: Option<EntryObject>,
     counters: Vec<CounterObject>,
     findings: Vec<FindingShape>,
+    /// The firewall that the rules are confirmed for, if it is another one than this.
+    #[serde(skip)]
+    other: Option<&'static str>,
     #[serde(skip)]
     found: Vec<Finding>,
 }
@@ -70,18 +74,27 @@ impl Verb for Status {
         let seen = Current { current: Vec::new(), target: named.filter(|n| target::by_name(n).is_some()) }.read(cx)?;
         let target = seen.target;
         let rules = confirmed_rules(cx, &state)?;
+        let confirmed_for = match &confirmed {
+            Some(Confirmed::Profile { target, .. }) => target::by_name(target),
+            _ => None,
+        };
         let mut found = Vec::new();
         let mut integrity = None;
-        if let Some(rules) = &rules {
-            let is = Integrity::of(target, seen.ruleset(), rules)?;
+        // What is confirmed is for one firewall, whichever is looked at.
+        if let (Some(rules), Some(confirmed_for)) = (&rules, confirmed_for) {
+            let is = Integrity::of(confirmed_for, &seen.live, rules)?;
             integrity = Some(is);
             found.extend(drift(is));
+            found.extend(elsewhere(confirmed_for, &seen.live, &rules.settings)?);
             let verified = verify(&rules.policy, seen.ruleset(), &Scope::of_policy(&rules.policy));
             found.extend(findings(&rules.policy, target.platform(), seen.ruleset(), &verified));
         } else {
             found.extend(crate::change::of_host(target.platform(), seen.ruleset()));
-            if target.has_ours(seen.ruleset()) {
-                found.push(Finding::unconfirmed());
+            if !holders(target.platform(), seen.ruleset()).is_empty() {
+                found.push(match &confirmed {
+                    Some(Confirmed::Absent) => Finding::drift("our rules are loaded, and it is confirmed that none are"),
+                    _ => Finding::unconfirmed(),
+                });
             }
         }
         let pending = state.pending().map_err(failure)?;
@@ -90,6 +103,7 @@ impl Verb for Status {
         }
         Ok(HostStatus {
             target: target.spec().name,
+            other: confirmed_for.map(|t| t.spec().name).filter(|name| *name != target.spec().name),
             loaded: target.has_ours(seen.ruleset()),
             loaded_digest: seen.live.digest(target),
             confirmed,
@@ -111,6 +125,25 @@ fn drift(integrity: Integrity) -> Option<Finding> {
     }
 }
 
+/// That our rules are in another firewall, or another variant of it, than they are confirmed for.
+fn elsewhere(target: &dyn Target, live: &Live, settings: &TargetSettings) -> Result<Option<Finding>, Failure> {
+    let name = target.spec().name;
+    let held = holders(target.platform(), &live.ruleset);
+    if !held.is_empty() && !held.contains(&name) {
+        let held = held.join(" and ");
+        let help = "`harden993 restore` loads them where they are confirmed; `harden993 remove --target NAME` takes these away";
+        return Ok(Some(Finding::elsewhere(&held, name, help.to_owned())));
+    }
+    let loaded = target.place(&live.listing).map_err(|e| failure(e.into()))?;
+    Ok(match (loaded, target.asked_place(settings)) {
+        (Some(loaded), Some(asked)) if loaded != asked => {
+            let (loaded, asked) = (format!("the variant {loaded} of {name}"), format!("the variant {asked}"));
+            Some(Finding::elsewhere(&loaded, &asked, "`harden993 restore` moves them".to_owned()))
+        }
+        _ => None,
+    })
+}
+
 impl Report for HostStatus {
     fn exit(&self) -> Exit {
         Exit::finding(self.found.iter().any(|f| f.severity > crate::change::Severity::Note))
@@ -119,12 +152,19 @@ impl Report for HostStatus {
     fn page(self) -> Page {
         let mut page = Page::new();
         let (role, word) = match (self.loaded, self.integrity) {
+            _ if self.other.is_some() => {
+                (Role::Warn, if self.loaded { "some of our rules are loaded" } else { "none of our rules are loaded" })
+            }
             (false, _) => (Role::Warn, "none of our rules are loaded"),
             (true, Some(Integrity::Intact)) => (Role::Good, "loaded as confirmed"),
             (true, Some(_)) => (Role::Bad, "loaded, but not as confirmed"),
             (true, None) => (Role::Warn, "loaded, but not confirmed"),
         };
-        page.line(Line::new().strong(self.target).plain(": ").with(role, word));
+        let line = Line::new().strong(self.target).plain(": ").with(role, word);
+        page.line(match self.other {
+            Some(other) => line.plain(format!("; what is confirmed is for {other}")),
+            None => line,
+        });
         if let Some(digest) = &self.loaded_digest {
             page.line(Line::new().dim("  policy   ").plain(digest));
         }
@@ -133,7 +173,12 @@ impl Report for HostStatus {
             page.line(Line::new().with(Role::Warn, "  waits    ").plain(format!("the apply {}, until {by}", waiting.id)));
         }
         if let Some(last) = &self.last {
-            page.table(vec![std::iter::once(Line::new().dim("  last     ")).chain(last.row()).collect()]);
+            let row = last.row().into_iter().enumerate();
+            page.line(row.fold(Line::new().dim("  last     "), |line, (i, cell)| {
+                let mut line = if i > 0 { line.plain("  ") } else { line };
+                line.0.extend(cell.0);
+                line
+            }));
         }
         for counter in &self.counters {
             let text = format!("{} {} packets, {} bytes", counter.name, counter.packets, counter.bytes);

@@ -82,9 +82,12 @@ pub trait Report: Serialize + Sized {
     /// What it says to people.
     fn page(self) -> Page;
 
-    /// The report in a form that not every command has; none if it has not this one.
-    fn other(&self, _format: Format) -> Option<String> {
-        None
+    /// Whether there is a form for a comment on a pull request, [`Report::markdown`].
+    const MARKDOWN: bool = false;
+
+    /// The report as a comment on a pull request.
+    fn markdown(&self) -> String {
+        String::new()
     }
 
     /// The object for programs.
@@ -109,18 +112,22 @@ pub enum Shown {
 }
 
 impl Shown {
+    /// What a command comes to, in a form. A form that it has not is refused before it does anything.
+    pub(super) fn run<V: Verb>(verb: V, cx: &Context<'_>) -> Result<(Exit, Self), Failure> {
+        let format = cx.options.format;
+        if format == Format::Markdown && !V::Report::MARKDOWN {
+            return Err(Failure::wrong(super::Code::Argument, "this command has no report in the form `markdown`")
+                .help("use `--format human` or `--format json`"));
+        }
+        Self::of(verb.run(cx)?, format)
+    }
+
     /// The report in a form.
-    pub(super) fn of(report: impl Report, format: Format) -> Result<(Exit, Self), Failure> {
+    fn of(report: impl Report, format: Format) -> Result<(Exit, Self), Failure> {
         let exit = report.exit();
         let shown = match format {
             Format::Human => Self::Page(report.page()),
-            Format::Markdown => {
-                let text = report.other(format).ok_or_else(|| {
-                    Failure::wrong(super::Code::Argument, "this command has no report in this form")
-                        .help("use `--format human` or `--format json`")
-                })?;
-                Self::Page(Page::verbatim(text))
-            }
+            Format::Markdown => Self::Page(Page::verbatim(report.markdown())),
             Format::Json => Self::Json(report.json().map_err(|e| {
                 Failure::wrong(super::Code::Defect, format!("the report could not be written as JSON: {e}"))
             })?),
@@ -147,7 +154,7 @@ macro_rules! verbs {
             /// Why it did not come to a report.
             pub fn run(self, cx: &Context<'_>) -> Result<(Exit, Shown), Failure> {
                 match self {
-                    $(Self::$name(verb) => Shown::of(verb.run(cx)?, cx.options.format)),+
+                    $(Self::$name(verb) => Shown::run(verb, cx)),+
                 }
             }
         }

@@ -3,10 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::change::{Finding, Verified, findings, verify};
+use crate::change::{Finding, Live, Verified, findings, is_loaded, verify};
 use crate::net::AddrSet;
-use crate::ruleset::Ruleset;
-use crate::target::{Listing, Target};
+use crate::target::{Target, Wanted};
 
 use super::asking::Asking;
 use super::current::{Current, failure};
@@ -72,20 +71,14 @@ pub(super) enum Integrity {
 }
 
 impl Integrity {
-    /// Compares what a ruleset holds of ours with rules.
-    pub(super) fn of(target: &dyn Target, ruleset: &Ruleset, rules: &Rules) -> Result<Self, Failure> {
-        let mut wanted = Ruleset::default();
-        for file in &rules.files {
-            let read = target.read(&Listing::of_text(file.content.as_str()));
-            wanted.join(read.map_err(|e| failure(e.into()))?);
+    /// Compares what is loaded of ours with rules.
+    pub(super) fn of(target: &dyn Target, live: &Live, rules: &Rules) -> Result<Self, Failure> {
+        if !target.has_ours(&live.ruleset) {
+            return Ok(Self::Absent);
         }
-        Ok(if !target.has_ours(ruleset) {
-            Self::Absent
-        } else if target.print(ruleset) == target.print(&wanted) {
-            Self::Intact
-        } else {
-            Self::Altered
-        })
+        let job = rules.job();
+        let same = is_loaded(live, target, Wanted::Rendering(&job, &rules.files), &rules.settings).map_err(failure)?;
+        Ok(if same { Self::Intact } else { Self::Altered })
     }
 }
 
@@ -118,7 +111,7 @@ impl Verb for Verify {
         Ok(Verification {
             target: seen.target.spec().name,
             holds: questions.iter().all(|q| q.verified.holds()),
-            integrity: Integrity::of(seen.target, seen.ruleset(), &rules)?,
+            integrity: Integrity::of(seen.target, &seen.live, &rules)?,
             questions,
             findings: found.iter().map(FindingShape::from).collect(),
             found,

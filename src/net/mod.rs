@@ -15,5 +15,5 @@ pub use addr::{Addr, Family, Prefix};
 pub use cuts::{Builder, Class, Cut, Cuts, Meeting};
 pub use parse::{Network, ParseError, parse_address, parse_network};
 pub use ranges::{Count, Ranges, Span};
-pub use set::AddrSet;
+pub use set::{AddrSet, Told};
 pub use special::{Special, no_source, special};

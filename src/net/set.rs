@@ -97,9 +97,38 @@ impl AddrSet {
         v4.chain(self.v6.prefixes().map(|p| p.to_string())).collect()
     }
 
-    /// The addresses from which connections can come that are not in the set, if they are told in fewer prefixes.
-    pub fn all_but(&self) -> Option<Self> {
-        let others = self.union(super::no_source()).complement();
+    /// The set in the fewest words: in one part, or in a part for each family where they are told differently.
+    ///
+    /// ```
+    /// use harden993::net::{AddrSet, Family};
+    /// let office: AddrSet = "198.51.100.0/24".parse().unwrap();
+    /// let parts = office.union(&AddrSet::family(Family::V6)).told();
+    /// assert_eq!((parts[0].whom, parts[0].inverse), (Some(Family::V4), false));
+    /// assert_eq!((parts[1].whom, parts[1].inverse), (Some(Family::V6), true));
+    /// ```
+    pub fn told(&self) -> Vec<Told> {
+        let v4 = Self { v4: self.v4.clone(), v6: Ranges::new() };
+        let v6 = Self { v4: Ranges::new(), v6: self.v6.clone() };
+        match (v4.all_but(Family::V4), v6.all_but(Family::V6)) {
+            (Some(four), Some(six)) => vec![Told { whom: None, inverse: true, list: four.union(&six) }],
+            (None, None) if self.is_empty() => Vec::new(),
+            (None, None) => vec![Told { whom: None, inverse: false, list: self.clone() }],
+            (four, six) => [(Family::V4, four, v4), (Family::V6, six, v6)]
+                .into_iter()
+                .filter(|(.., members)| !members.is_empty())
+                .map(|(family, others, members)| Told {
+                    whom: Some(family),
+                    inverse: others.is_some(),
+                    list: others.unwrap_or(members),
+                })
+                .collect(),
+        }
+    }
+
+    /// The addresses of a family from which connections can come that are not in the set, if they are told in fewer
+    /// prefixes than those that are.
+    fn all_but(&self, family: Family) -> Option<Self> {
+        let others = Self::family(family).minus(super::no_source()).minus(self);
         let prefixes = |set: &Self| set.v4.prefixes().count() + set.v6.prefixes().count();
         (prefixes(&others) < prefixes(self)).then_some(others)
     }
@@ -107,19 +136,16 @@ impl AddrSet {
     /// The set in one phrase: its first prefixes and how many more there are, or everybody but a few.
     ///
     /// ```
-    /// use harden993::net::AddrSet;
+    /// use harden993::net::{AddrSet, Family};
     /// let office: AddrSet = "198.51.100.0/24".parse().unwrap();
     /// assert_eq!(office.brief(3), "198.51.100.0/24");
     /// assert_eq!(office.complement().brief(3), "everybody but 198.51.100.0/24");
     /// assert_eq!(AddrSet::all().brief(3), "everybody");
+    /// assert_eq!(office.union(&AddrSet::family(Family::V6)).brief(3), "198.51.100.0/24; every IPv6 address");
     /// ```
     pub fn brief(&self, most: usize) -> String {
-        match self.all_but() {
-            Some(others) if others.is_empty() => "everybody".to_owned(),
-            Some(others) => format!("everybody but {}", others.first_few(most)),
-            None if self.is_empty() => "nobody".to_owned(),
-            None => self.first_few(most),
-        }
+        let parts: Vec<String> = self.told().iter().map(|part| part.phrase(most)).collect();
+        if parts.is_empty() { "nobody".to_owned() } else { parts.join("; ") }
     }
 
     fn first_few(&self, most: usize) -> String {
@@ -140,6 +166,37 @@ impl AddrSet {
                 ipnet::IpNet::V6(n) => Network::V6(Span { first: n.network().into(), last: n.broadcast().into() }),
             })
             .collect()
+    }
+}
+
+/// A part of a set as it is told: who is in it, or everybody but a few.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// The one family that it is about; none: both.
+    pub whom: Option<Family>,
+    /// Whether the list is of those that are not in the set.
+    pub inverse: bool,
+    /// Who is in the set, or is not.
+    pub list: AddrSet,
+}
+
+impl Told {
+    /// The part in one phrase: its first prefixes and how many more there are, or everybody but a few.
+    pub fn phrase(&self, most: usize) -> String {
+        match (self.inverse, self.list.is_empty()) {
+            (false, _) => self.list.first_few(most),
+            (true, true) => self.everybody().to_owned(),
+            (true, false) => format!("{} but {}", self.everybody(), self.list.first_few(most)),
+        }
+    }
+
+    /// How everybody that it could be about is called.
+    pub fn everybody(&self) -> &'static str {
+        match self.whom {
+            None => "everybody",
+            Some(Family::V4) => "every IPv4 address",
+            Some(Family::V6) => "every IPv6 address",
+        }
     }
 }
 

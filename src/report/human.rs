@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::commands::{Block, Failure, Line, Page, Role};
+use crate::commands::{Block, Failure, Line, Page, Role, is_hidden};
 
 use super::problems;
 
@@ -81,13 +81,6 @@ pub(super) fn visible(out: &mut String, text: &str) {
     for c in text.chars() {
         if is_hidden(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
-}
-
-/// Whether a character could command a terminal or turn what is read: control characters, and the marks that change the
-/// direction in which text is shown (Unicode UAX #9).
-pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A line that starts with a word such as `error`: lines after the first stand below it.

@@ -5,5 +5,4 @@ mod json;
 mod printer;
 mod problems;
 
-pub use human::is_hidden;
 pub use printer::{Look, Printer};

@@ -73,13 +73,26 @@ fn remove_takes_ours_from_every_firewall() {
         load_by_hand(&machine, &profile, "legacy");
         let status = machine.harden993(&["status"]);
         assert!(status.code == Some(1) && status.out.contains("nftables and iptables"), "{status:?}");
-        let dry = machine.harden993(&["remove", "--dry-run"]);
+        // The plan is of all of it: nobody is refused any more when everything is gone.
+        let dry = machine.harden993(&["remove", "--dry-run", "--all"]);
         assert_eq!(dry.code, Some(0), "{dry:?}");
+        assert!(dry.out.contains("nftables and iptables: nothing was changed"), "{dry:?}");
+        assert!(dry.out.contains("-chain guarded") && dry.out.contains("H993-IN"), "{dry:?}");
+        assert!(dry.out.contains("gained    everybody but"), "{dry:?}");
+        let plan = machine.json(&["remove", "--dry-run"], 0);
+        assert_eq!((plan["stage"].as_str(), plan["changed"].as_bool()), (Some("planned"), Some(true)), "{plan}");
+        let one = machine.json(&["remove", "--dry-run", "--target", "nftables"], 0);
+        assert!(!one["text"].as_str().expect("a text").contains("H993-IN"), "{one}");
+        assert_eq!(one["effect"][0]["counts"]["gained"]["ipv4"], "0", "iptables still refuses: {one}");
         for backend in Backend::ALL {
             assert!(backend.rules().contains("993"), "a dry run changes nothing");
         }
-        let done = machine.harden993(&["remove", "--yes"]);
-        assert_eq!(done.code, Some(0), "{done:?}");
+        let done = machine.json(&["remove", "--yes"], 0);
+        assert_eq!(
+            (&done["text"], &done["effect"], done["stage"].as_str()),
+            (&plan["text"], &plan["effect"], Some("kept")),
+            "the real run tells what the dry run told"
+        );
         for backend in Backend::ALL {
             let rules = backend.rules();
             assert!(!rules.contains("H993") && !rules.contains("harden993"), "{backend:?}: {rules}");
@@ -191,5 +204,71 @@ fn status_tells_what_is_loaded() {
             "{absent}"
         );
         assert!(machine.harden993(&["status"]).out.contains("none of our rules are loaded"));
+    });
+}
+
+/// Rules that are loaded in another variant, or another firewall, than they are confirmed for are not as confirmed, and it is
+/// said where they are.
+#[test]
+fn status_tells_where_ours_is() {
+    inside("places::status_tells_where_ours_is", || {
+        let (machine, profile) = both("one");
+        machine.apply(&profile);
+        assert_eq!(machine.json(&["status"], 0)["integrity"], "intact");
+        let found = |status: &serde_json::Value, code: &str| {
+            let findings = status["findings"].as_array().expect("a list").iter();
+            findings.filter(|f| f["code"] == code).map(|f| f["message"].to_string()).collect::<Vec<_>>().join("\n")
+        };
+        // The same rules, in the other variant.
+        load_by_hand(&machine, &profile, "legacy");
+        for program in ["iptables-nft", "ip6tables-nft"] {
+            run(program, &["-F"], "");
+            run(program, &["-X"], "");
+        }
+        let status = machine.json(&["status"], 1);
+        assert_eq!(
+            (status["integrity"].as_str(), status["loaded"].as_bool()),
+            (Some("altered"), Some(true)),
+            "{status}"
+        );
+        let said = found(&status, "elsewhere");
+        assert!(said.contains("the variant legacy of iptables") && said.contains("the variant nft"), "{status}");
+        let verify = machine.json(&["verify", "--target", "iptables", "--profile", &profile], 0);
+        assert_eq!(verify["integrity"], "altered", "the outcome is right, the place is not: {verify}");
+        // Another firewall altogether.
+        assert_eq!(machine.harden993(&["remove", "--yes"]).code, Some(0));
+        machine.apply(&profile);
+        for program in ["iptables-nft", "ip6tables-nft"] {
+            run(program, &["-F"], "");
+            run(program, &["-X"], "");
+        }
+        let text = machine.harden993(&["render", "--target", "nftables", "--quiet", "--profile", &profile]).out;
+        run("nft", &["-f", "-"], &text);
+        let status = machine.json(&["status"], 1);
+        assert_eq!(status["integrity"], "absent", "{status}");
+        assert!(found(&status, "elsewhere").contains("in nftables, and are confirmed for iptables"), "{status}");
+        let other = machine.harden993(&["status", "--target", "nftables"]);
+        assert!(other.code == Some(1) && other.out.contains("what is confirmed is for iptables"), "{other:?}");
+        // What is confirmed to be absent, and is there.
+        assert_eq!(machine.harden993(&["remove", "--yes"]).code, Some(0));
+        run("nft", &["-f", "-"], &text);
+        let status = machine.json(&["status"], 1);
+        assert!(found(&status, "drift").contains("it is confirmed that none are"), "{status}");
+    });
+}
+
+/// Without `--target`, a host whose legacy tables hold rules is one of iptables.
+#[test]
+fn legacy_rules_make_it_iptables() {
+    inside("places::legacy_rules_make_it_iptables", || {
+        let (machine, profile) = both("one");
+        let dry = ["diff", "--profile", &profile];
+        assert_eq!(machine.json(&dry, 1)["target"], "nftables");
+        run("iptables-legacy", &["-A", "INPUT", "-p", "tcp", "--dport", "22", "-j", "ACCEPT"], "");
+        assert_eq!(machine.json(&dry, 1)["target"], "iptables");
+        assert_eq!(machine.json(&["status"], 0)["target"], "iptables");
+        let done = machine.harden993(&["apply", "--yes", "--target", "nftables", "--profile", &profile]);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        assert_eq!(machine.json(&dry, 0)["target"], "nftables", "the one that holds ours");
     });
 }

@@ -144,6 +144,13 @@ impl Machine {
         }
     }
 
+    /// Runs harden993 for its one object, which must end with this code.
+    pub(crate) fn json(&self, args: &[&str], code: i32) -> serde_json::Value {
+        let done = self.harden993(&[args, &["--format", "json"]].concat());
+        assert_eq!(done.code, Some(code), "{args:?}: {done:?}");
+        serde_json::from_str(&done.out).expect("one object")
+    }
+
     /// Applies a profile, which must succeed.
     pub(crate) fn apply(&self, profile: &str) -> Done {
         let done = self.harden993(&["apply", "--yes", "--target", self.backend.target(), "--profile", profile]);

@@ -15,7 +15,9 @@ pub(super) fn prefers(live: &Listing) -> bool {
     let legacy = |s: &Section| {
         let legacy =
             s.command.contains("legacy") || s.text.contains("iptables-save v") && !s.text.contains("(nf_tables)");
-        legacy && s.text.lines().any(|l| l.starts_with("-A ") || l.starts_with(':') && l.contains(" DROP "))
+        // With `-c`, each rule stands behind its counters: `[1:60] -A INPUT …`.
+        let rule = |l: &str| l.starts_with("-A ") || l.starts_with('[') && l.contains("] -A ");
+        legacy && s.text.lines().any(|l| rule(l) || l.starts_with(':') && l.contains(" DROP "))
     };
     live.sections.iter().any(read::is_nft) && !live.sections.iter().any(legacy)
 }

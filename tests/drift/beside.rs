@@ -27,7 +27,7 @@ fn load(backend: Backend, text: &str) -> bool {
     let (v4, v6) = text.split_once("# ip6tables\n").expect("both families are there");
     let programs = [format!("iptables-{variant}-restore"), format!("ip6tables-{variant}-restore")];
     for program in &programs {
-        run(program, &[], invent::EMPTY);
+        run(program, &[], invent::iptables::EMPTY);
     }
     programs.iter().zip([v4, v6]).all(|(program, part)| try_run(program, &[], part).is_ok())
 }
@@ -60,7 +60,8 @@ fn told_beside_others(test: &str, backend: Backend) {
         let (mut tried, mut sent, mut known) = (0usize, 0, 0);
         for number in NUMBERS {
             let dice = &mut Dice::new(number);
-            let text = if backend == Backend::Nftables { invent::nftables(dice) } else { invent::iptables(dice) };
+            let text =
+                if backend == Backend::Nftables { invent::nft::ruleset(dice) } else { invent::iptables::ruleset(dice) };
             if !load(backend, &text) {
                 continue;
             }

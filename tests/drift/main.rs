@@ -46,6 +46,7 @@ mod wire;
 
 #[cfg(target_os = "linux")]
 #[path = "../support/invent/mod.rs"]
+#[allow(dead_code)] // each test asks for some of them
 mod invent;
 
 #[cfg(target_os = "linux")]

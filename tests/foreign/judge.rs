@@ -47,7 +47,7 @@ impl Kind {
         }
         let (v4, v6) = text.split_once("# ip6tables\n").unwrap_or((text, ""));
         for (program, part) in self.programs().iter().zip([v4, v6]) {
-            run(&format!("{program}-restore"), &[], invent::EMPTY);
+            run(&format!("{program}-restore"), &[], invent::iptables::EMPTY);
             try_run(&format!("{program}-restore"), &[], part)?;
         }
         Ok(())

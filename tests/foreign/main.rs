@@ -14,6 +14,7 @@ mod dice;
 #[path = "../support/edges.rs"]
 mod edges;
 #[path = "../support/invent/mod.rs"]
+#[allow(dead_code)] // each test asks for some of them
 mod invent;
 mod judge;
 #[path = "../kernel/lab.rs"]
@@ -102,7 +103,8 @@ fn hold_invented(test: &str, kind: Kind) {
         let (mut refused, mut wrong) = (Vec::new(), String::new());
         for number in invented() {
             let dice = &mut Dice::new(number);
-            let text = if kind == Kind::Nftables { invent::nftables(dice) } else { invent::iptables(dice) };
+            let text =
+                if kind == Kind::Nftables { invent::nft::ruleset(dice) } else { invent::iptables::ruleset(dice) };
             if let Err(e) = judge.try_ruleset(&format!("number {number}"), &text, number) {
                 refused.push(e);
             }

@@ -6,7 +6,6 @@ use super::{INTERFACES, MARKS, PORTS, V4, V4_RANGES, V6, V6_RANGES};
 use crate::dice::Dice;
 
 /// What empties every table that rulesets use, of either family.
-#[allow(dead_code)] // not every test loads what is invented
 pub(crate) const EMPTY: &str = "\
 *raw
 :PREROUTING ACCEPT
@@ -41,7 +40,7 @@ struct Place {
 }
 
 /// What `iptables-restore` takes, a line `# ip6tables`, and what `ip6tables-restore` takes.
-pub(crate) fn iptables(dice: &mut Dice) -> String {
+pub(crate) fn ruleset(dice: &mut Dice) -> String {
     let mut out = String::new();
     for six in [false, true] {
         if six {

@@ -1,13 +1,9 @@
 //! Rulesets that nobody wrote: drawn by dice from what administrators use, so that matches and verdicts meet in ways that no
 //! look-alike shows. A few networks, ports, interfaces and marks are used again and again, so that rules overlap.
 
-mod iptables;
-mod nft;
-
-#[allow(unused_imports)] // not every test loads what is invented
-pub(crate) use iptables::EMPTY;
-pub(crate) use iptables::iptables;
-pub(crate) use nft::nftables;
+pub(crate) mod iptables;
+pub(crate) mod nft;
+pub(crate) mod pf;
 
 use harden993::net::AddrSet;
 
@@ -16,7 +12,8 @@ use crate::dice::Dice;
 /// The host's interfaces: those that rules name, and one that none does.
 pub(crate) const INTERFACES: &[&str] = &["eth0", "eth1", "wg0", "ppp0", "br0", "lan7"];
 
-const V4: &[&str] = &[
+/// The IPv4 networks that rules name.
+pub(crate) const V4: &[&str] = &[
     "10.0.0.0/8",
     "10.1.0.0/16",
     "10.1.2.0/24",
@@ -26,7 +23,8 @@ const V4: &[&str] = &[
     "198.51.100.128/25",
     "203.0.113.7",
 ];
-const V6: &[&str] =
+/// The IPv6 networks that rules name.
+pub(crate) const V6: &[&str] =
     &["2001:db8::/32", "2001:db8:1::/48", "2001:db8:1:2::/64", "2001:db8:1:2::3", "fd00::/8", "2000::/3", "fe80::/10"];
 const V4_RANGES: &[&str] = &["10.1.1.200-10.1.2.9", "198.51.100.5-198.51.100.250", "11.0.0.0-172.31.0.5"];
 const V6_RANGES: &[&str] = &["2001:db8:0:5::-2001:db8:1:2::ffff", "fd00::-fd00::9"];

@@ -19,7 +19,7 @@ struct Table {
 }
 
 /// A ruleset for `nft -f`.
-pub(crate) fn nftables(dice: &mut Dice) -> String {
+pub(crate) fn ruleset(dice: &mut Dice) -> String {
     let mut out = String::new();
     for number in 0..=dice.below(3) {
         let family = *dice.pick(&["inet", "inet", "ip", "ip6"]);

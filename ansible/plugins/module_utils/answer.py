@@ -12,9 +12,13 @@ import json
 CLEAN, DIFFERENCE = 0, 1
 PUT_BACK, BROKEN = 4, 5
 
-# So many networks of one list are shown in a diff, and in a sentence; the result holds all of them.
+# The code of the findings that tell what expect_gain and expect_loss stopped.
+UNEXPECTED = "unexpected"
+
+# So many networks of one list are shown in a diff, and in a sentence, and so many lines of rules; the result holds all of them.
 SHOWN_IN_DIFF = 10
 SHOWN_IN_WORDS = 5
+SHOWN_RULES = 300
 
 
 def parse(stdout):
@@ -41,14 +45,14 @@ def result(params, code, stdout, stderr):
         return failure(said, code, stdout, stderr)
     out = dict(without_schema(said), rolled_back=False)
     out["effect_words"] = effect_words(out.get("effect") or [])
-    out["warnings"] = [finding(f) for f in out.get("findings") or [] if f.get("severity") != "note"]
+    out["warnings"] = [finding(f) for f in out.get("findings") or [] if f.get("severity") != "note" and f.get("code") != UNEXPECTED]
     if code == DIFFERENCE and _expects(params):
         # What was asked for stopped it before anything was loaded.
         out.update(
             failed=True,
             changed=False,
             msg="stopped, nothing was changed: the effect is not the one of expect_gain and expect_loss. %s"
-            % ("; ".join(out["effect_words"]) or "Nobody gains or loses access."),
+            % ("; ".join(_unexpected(out) or out["effect_words"]) or "Nobody gains or loses access."),
         )
     elif code not in (CLEAN, DIFFERENCE):
         out.update(failed=True, changed=False, msg="harden993 ended with code %s: %s" % (code, stderr.strip()))
@@ -59,6 +63,11 @@ def result(params, code, stdout, stderr):
 
 def _expects(params):
     return params["state"] == "present" and any(params.get(k) is not None for k in ("expect_gain", "expect_loss"))
+
+
+def _unexpected(said):
+    """What the program says of the difference itself."""
+    return [f["message"] for f in said.get("findings") or [] if f.get("code") == UNEXPECTED]
 
 
 def missing(wanted, system, check):
@@ -172,17 +181,20 @@ def _some(networks):
 def difference(said):
     """What `--diff` shows: who has access before and after as far as it changes, and the rules as the program diffs them."""
     effect = said.get("effect") or []
-    prepared = said.get("text") or ""
-    words = said.get("effect_words") or []
-    if words:
-        prepared = prepared.rstrip("\n") + "\n" + "".join("# %s\n" % w for w in words)
     return {
         "before_header": "who has access, as far as it changes",
         "after_header": "who has access, as far as it changes",
         "before": _side(effect, "lost"),
         "after": _side(effect, "gained"),
-        "prepared": prepared,
+        "prepared": _rules(said.get("text") or "") + "".join("# %s\n" % words for words in said.get("effect_words") or []),
     }
+
+
+def _rules(text):
+    lines = text.splitlines()
+    more = len(lines) - SHOWN_RULES
+    shown = lines[:SHOWN_RULES] + (["# and %d more lines, which the result holds as `text`" % more] if more > 0 else [])
+    return "".join(line + "\n" for line in shown)
 
 
 def _side(effect, name):

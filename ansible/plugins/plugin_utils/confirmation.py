@@ -12,6 +12,12 @@ GRACE = 3.0
 TRIES = 10
 
 
+# What happened, for a person.
+NO_ANSWER = "the host could not be reached over a fresh connection"
+CUT_OFF = "the connection broke while the rules were loaded"
+NOT_CONFIRMED = "the host was reached over a fresh connection, and the apply did not wait for a confirmation any more"
+
+
 def confirm(host, params, result):
     """The result of an apply that waits, once it is confirmed or put back."""
     deadline = time.monotonic() + params["confirm"]
@@ -24,18 +30,18 @@ def confirm(host, params, result):
             return result
         if said and "error" not in said:
             # It answers, and does not confirm: put back already, or somebody else's apply waits now.
-            return lost(result, bool(said.get("rolled_back")))
+            return lost(result, NOT_CONFIRMED, bool(said.get("rolled_back")))
         time.sleep(PAUSE)
-    return what_became(host, params, result, GRACE)
+    return what_became(host, params, result, NO_ANSWER, GRACE)
 
 
 def cut_off(host, params):
     """The result of an apply whose own connection broke, as new rules may cut it."""
     host.reconnect()
-    return what_became(host, params, {"changed": True}, params["confirm"] + GRACE)
+    return what_became(host, params, {"changed": True}, CUT_OFF, params["confirm"] + GRACE)
 
 
-def what_became(host, params, result, wait):
+def what_became(host, params, result, why, wait):
     """Asks a host that was cut off, after its guardian had its turn."""
     time.sleep(wait)
     for _try in range(TRIES):
@@ -44,9 +50,9 @@ def what_became(host, params, result, wait):
             last = said.get("last") or {}
             if not _is_ours(host, result, last):
                 return nothing_loaded(result)
-            return lost(result, last.get("stage") == "restored")
+            return lost(result, why, last.get("stage") == "restored")
         time.sleep(PAUSE)
-    return lost(result, None)
+    return lost(result, why, None)
 
 
 def _is_ours(host, result, last):
@@ -63,16 +69,17 @@ def nothing_loaded(result):
     return result
 
 
-def lost(result, rolled_back):
+def lost(result, why, rolled_back):
     """The result of an apply that could not be confirmed."""
     result.update(failed=True, rolled_back=rolled_back)
     # What it would have changed is no preview any more.
     result.pop("diff", None)
     if rolled_back:
         result.update(changed=False, stage="restored", confirm_by=None)
-        result["msg"] = "the host could not be reached over a fresh connection; it has put its old rules back"
+        became = "it has put its old rules back"
     elif rolled_back is None:
-        result["msg"] = "the host could not be reached any more, and not be asked whether it has put its old rules back"
+        became = "it could not be asked whether it has put its old rules back"
     else:
-        result["msg"] = "the apply was not confirmed, and the host does not say that it was put back; see `harden993 status`"
+        became = "it does not say that it has put its old rules back; see `harden993 status`"
+    result["msg"] = "%s; %s" % (why, became)
     return result

@@ -42,6 +42,12 @@ class TheResult(unittest.TestCase):
         self.assertFalse(stopped["changed"])
         self.assertIn("203.0.113.7", stopped["msg"])
 
+    def test_what_stopped_it_is_said_in_the_programs_words(self):
+        finding = {"code": "unexpected", "severity": "error", "message": "192.0.2.9 gains access", "rule": None, "help": None}
+        stopped = result(1, dict(ANSWER, findings=[finding]), expect_gain=[])
+        self.assertTrue(stopped["msg"].endswith("expect_loss. 192.0.2.9 gains access"))
+        self.assertEqual(stopped["warnings"], [])
+
     def test_codes_of_failures(self):
         error = {"schema": 1, "error": {"code": "host", "message": "no", "help": None}, "problems": []}
         for code, changed, back in ((2, False, False), (3, False, False), (4, False, True), (5, True, False)):
@@ -133,6 +139,9 @@ class TheDiff(unittest.TestCase):
         before = answer.difference({"effect": [{"port": 993, "lost": lost}]})["before"].splitlines()
         self.assertEqual(len(before), answer.SHOWN_IN_DIFF + 1)
         self.assertEqual(before[-1], "port 993: and 20 more networks")
+        rules = answer.difference({"text": "+rule\n" * 1000})["prepared"].splitlines()
+        self.assertEqual(len(rules), answer.SHOWN_RULES + 1)
+        self.assertEqual(rules[-1], "# and 700 more lines, which the result holds as `text`")
 
 
 if __name__ == "__main__":

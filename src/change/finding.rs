@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::access::{Outcome, Path, Verdict};
 use crate::net::{Addr as _, AddrSet};
 use crate::policy::{Forwarded, Policy};
-use crate::ruleset::{Evaluator, Ruleset, Then};
+use crate::ruleset::{Change, Evaluator, Ruleset, Then};
 use crate::target::{ALL, Platform};
 
 use super::{Answer, Asked, Scope, Verified, ask};
@@ -177,7 +177,7 @@ pub fn findings(policy: &Policy, platform: Platform, ruleset: &Ruleset, verified
     }
     out.extend(of_host(platform, ruleset));
     if policy.has_limits() {
-        let notrack = ruleset.chains.iter().flat_map(|c| &c.rules).find(|r| r.then == Then::NoTrack);
+        let notrack = ruleset.chains.iter().flat_map(|c| &c.rules).find(|r| r.then == Then::Change(Change::NoTrack));
         out.extend(notrack.map(|rule| Finding {
             code: "untracked",
             severity: Severity::Warning,

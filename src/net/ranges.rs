@@ -146,6 +146,26 @@ impl<A: Addr> Ranges<A> {
         Self(out)
     }
 
+    /// The addresses that are equal to this one under a mask, which may have holes. None if the holes leave more than `most`
+    /// bits open above the mask's tail: each doubles the number of ranges.
+    pub fn under_mask(address: A, mask: A, most: usize) -> Option<Self> {
+        let tail = mask.trailing_zeros().min(A::BITS);
+        let bit = |n: u8| A::mask(A::BITS - n).and(A::mask(A::BITS - n - 1).not());
+        let open: Vec<A> = (tail..A::BITS).map(bit).filter(|b| mask.and(*b) == A::MIN).collect();
+        if open.len() > most {
+            return None;
+        }
+        let mut firsts = vec![address.and(mask)];
+        // From the lowest bit on, so that they stay in order.
+        for bit in open {
+            firsts.extend_from_within(..);
+            let half = firsts.len() / 2;
+            firsts[half..].iter_mut().for_each(|a| *a = a.or(bit));
+        }
+        let rest = A::mask(A::BITS - tail).not();
+        Some(Self::from_ordered(firsts.into_iter().map(|first| Span { first, last: first.or(rest) })))
+    }
+
     /// The spans, in order.
     pub fn spans(&self) -> &[Span<A>] {
         &self.0
@@ -337,6 +357,20 @@ mod tests {
             let nets = x.iter().map(|(a, l)| Prefix::new(*a, *l).to_ipnet()).collect::<Vec<_>>();
             let ours: Vec<_> = set.prefixes().map(Prefix::to_ipnet).collect();
             prop_assert_eq!(ours, ipnet::IpNet::aggregate(&nets));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_under_a_mask_is_equal_under_it(address: u32, mask: u32, kept in 0u32..13, other: u32, bit in 0u32..32) {
+            // At most twelve bits are open above the tail.
+            let mask = mask | u32::MAX << kept;
+            let set = Ranges::under_mask(address, mask, 12).expect("few bits are open");
+            for probe in [address, address & mask, address ^ (1 << bit), (address & mask) | (other & !mask), other] {
+                prop_assert_eq!(set.contains(probe), probe & mask == address & mask);
+            }
+            let open = (!mask >> mask.trailing_zeros().min(31)).count_ones();
+            prop_assert!(open == 0 || Ranges::under_mask(address, mask, open as usize - 1).is_none());
         }
     }
 

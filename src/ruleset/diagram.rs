@@ -9,6 +9,8 @@ use std::collections::HashMap;
 
 use crate::access::{Limits, Log, Outcome, Refuse, RuleId, Verdict};
 
+use super::mark::{Carried, Change, Mark};
+use super::matching::TRACKED;
 use super::{Rewrite, Within};
 
 /// A diagram as a number.
@@ -42,6 +44,21 @@ pub(super) enum Condition {
     Unknown { because: String, rule: RuleId },
     /// Whether the source keeps within a limit.
     Within(Within),
+    /// Whether a mark has this value under a mask; the rule asks.
+    Mark { mark: Mark, mask: u32, value: u32, rule: RuleId },
+    /// Whether tracking was switched off for the packet; the rule asks.
+    Untracked { rule: RuleId },
+}
+
+impl Condition {
+    /// Whether it holds for a packet that carries this; none if that does not tell.
+    fn holds(&self, carried: &Carried) -> Option<bool> {
+        match self {
+            Self::Mark { mark, mask, value, .. } => carried.has(*mark, *mask, *value),
+            Self::Untracked { .. } => carried.untracked(),
+            Self::Unknown { .. } | Self::Within(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -51,6 +68,7 @@ enum Shape {
     True,
     Decided { decision: Decision, by: Option<RuleId> },
     Logged { log: Log, then: Node },
+    Changed { change: Change, then: Node },
     Choice { condition: u32, yes: Node, no: Node },
 }
 
@@ -60,6 +78,17 @@ const DEPTH: u16 = 400;
 /// The most diagrams for one question. Bounds memory and time on hostile input.
 const NODES: usize = 400_000;
 
+/// What a diagram comes to for a packet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Settled {
+    /// What happens to it; a translation counts as accept.
+    pub(super) outcome: Outcome,
+    /// The translation that it meets whatever the conditions are.
+    pub(super) rewrite: Option<Rewrite>,
+    /// What it carries then; none if it is refused.
+    pub(super) carried: Option<Carried>,
+}
+
 /// All diagrams of one evaluation.
 pub(super) struct Diagrams {
     shapes: Vec<Shape>,
@@ -68,7 +97,7 @@ pub(super) struct Diagrams {
     conditions: Vec<Condition>,
     condition_numbers: HashMap<Condition, u32>,
     composed: HashMap<(Node, Node, Node, Node), Node>,
-    settled: HashMap<Node, (Outcome, Option<Rewrite>)>,
+    settled: HashMap<(Node, Carried), Settled>,
 }
 
 impl Diagrams {
@@ -122,6 +151,12 @@ impl Diagrams {
         if depth > DEPTH { self.too_much() } else { self.intern(Shape::Logged { log, then }, depth) }
     }
 
+    /// The packet is changed, then the other happens.
+    pub(super) fn changed(&mut self, change: Change, then: Node) -> Node {
+        let depth = self.depth(then) + 1;
+        if depth > DEPTH { self.too_much() } else { self.intern(Shape::Changed { change, then }, depth) }
+    }
+
     /// The test of a condition: TRUE if it holds, FALL if not.
     pub(super) fn condition(&mut self, condition: Condition) -> Node {
         let next = self.conditions.len() as u32;
@@ -163,6 +198,10 @@ impl Diagrams {
             Shape::Logged { log, then } => {
                 let then = self.replace(then, fall, ret, truth);
                 self.logged(log, then)
+            }
+            Shape::Changed { change, then } => {
+                let then = self.replace(then, fall, ret, truth);
+                self.changed(change, then)
             }
             Shape::Choice { condition, yes, no } => {
                 let yes = self.replace(yes, fall, ret, truth);
@@ -212,27 +251,15 @@ impl Diagrams {
         node == Node::RETURN || matches!(self.shapes[node.0 as usize], Shape::Decided { .. })
     }
 
-    /// Whether the packet passes and keeps its destination.
-    pub(super) fn stays(&mut self, node: Node) -> bool {
-        self.rewrites(node).is_none() && self.resolve(node).verdict == Verdict::Accept
-    }
-
-    /// The translation that a diagram ends in whatever its conditions are.
-    pub(super) fn rewrites(&mut self, node: Node) -> Option<Rewrite> {
-        self.settle(node).1
-    }
-
-    /// The outcome of a diagram without open ends. A translation counts as accept (the caller follows it before).
-    pub(super) fn resolve(&mut self, node: Node) -> Outcome {
-        self.settle(node).0
-    }
-
-    fn settle(&mut self, node: Node) -> (Outcome, Option<Rewrite>) {
-        if let Some(known) = self.settled.get(&node) {
+    /// What a diagram without open ends comes to for a packet that carries this.
+    pub(super) fn settle(&mut self, node: Node, carried: Carried) -> Settled {
+        if let Some(known) = self.settled.get(&(node, carried)) {
             return known.clone();
         }
         let out = match self.shapes[node.0 as usize].clone() {
-            Shape::Fall | Shape::Return | Shape::True => (Verdict::Accept.into(), None),
+            Shape::Fall | Shape::Return | Shape::True => {
+                Settled { outcome: Verdict::Accept.into(), rewrite: None, carried: Some(carried) }
+            }
             Shape::Decided { decision, by } => {
                 let (verdict, rewrite) = match decision {
                     Decision::Accept => (Verdict::Accept, None),
@@ -240,27 +267,58 @@ impl Diagrams {
                     Decision::Refuse(how) => (Verdict::Refuse(how), None),
                     Decision::Unknown(because) => (Verdict::Unknown { because }, None),
                 };
-                (Outcome { verdict, log: None, by }, rewrite)
+                let carried = match verdict {
+                    Verdict::Refuse(_) => None,
+                    Verdict::Unknown { .. } => Some(Carried::UNKNOWN),
+                    _ => Some(carried),
+                };
+                Settled { outcome: Outcome { verdict, log: None, by }, rewrite, carried }
             }
             Shape::Logged { log, then } => {
-                let (outcome, rewrite) = self.settle(then);
-                (Outcome { log: Some(log), ..outcome }, rewrite)
+                let settled = self.settle(then, carried);
+                Settled { outcome: Outcome { log: Some(log), ..settled.outcome }, ..settled }
             }
+            Shape::Changed { change, then } => self.settle(then, carried.after(change)),
             Shape::Choice { condition, yes, no } => {
-                let ((yes, sent), (no, other)) = (self.settle(yes), self.settle(no));
-                match self.conditions[condition as usize].clone() {
-                    Condition::Unknown { .. } if sent == other && alike(&yes, &no).is_some() => {
-                        (alike(&yes, &no).unwrap_or(no), sent)
+                let condition = self.conditions[condition as usize].clone();
+                match condition.holds(&carried) {
+                    Some(true) => self.settle(yes, carried),
+                    Some(false) => self.settle(no, carried),
+                    None => {
+                        let (yes, no) = (self.settle(yes, carried), self.settle(no, carried));
+                        choose(condition, yes, no)
                     }
-                    Condition::Unknown { because, rule } => {
-                        (Outcome { verdict: Verdict::Unknown { because }, log: None, by: Some(rule) }, None)
-                    }
-                    Condition::Within(within) => (limit(within, yes, no), sent.filter(|s| Some(s) == other.as_ref())),
                 }
             }
         };
-        self.settled.insert(node, out.clone());
+        self.settled.insert((node, carried), out.clone());
         out
+    }
+}
+
+/// What a choice comes to of which it cannot be told which way it goes.
+fn choose(condition: Condition, yes: Settled, no: Settled) -> Settled {
+    let carried = match (yes.carried, no.carried) {
+        (Some(a), Some(b)) => Some(a.join(b)),
+        (a, b) => a.or(b),
+    };
+    let same = yes.rewrite == no.rewrite;
+    let (because, rule) = match condition {
+        Condition::Within(within) => {
+            let rewrite = yes.rewrite.filter(|_| same);
+            return Settled { outcome: limit(within, yes.outcome, no.outcome), rewrite, carried };
+        }
+        Condition::Unknown { because, rule } => (because, rule),
+        Condition::Mark { rule, .. } => ("it depends on a mark that another rule sets".to_owned(), rule),
+        Condition::Untracked { rule } => (TRACKED.to_owned(), rule),
+    };
+    match alike(&yes.outcome, &no.outcome) {
+        Some(outcome) if same => Settled { outcome, rewrite: no.rewrite, carried },
+        _ => Settled {
+            outcome: Outcome { verdict: Verdict::Unknown { because }, log: None, by: Some(rule) },
+            rewrite: None,
+            carried,
+        },
     }
 }
 

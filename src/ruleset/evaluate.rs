@@ -1,13 +1,13 @@
 //! A ruleset asked a question: the outcome for every source, with what decides it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::access::{Access, Outcome, OutcomeId, Packet, Path, Question, Verdict};
-use crate::net::{Addr, AddrSet, Builder, Cuts, Ranges};
+use crate::net::{Addr, AddrSet, Builder, Cuts};
 
 use super::diagram::{Decision, Diagrams, Node};
-use super::matching::{Flow, all};
-use super::{ChainId, Hook, Match, Rewrite, Rule, Ruleset, Then};
+use super::matching::{Flow, TRACKED, all};
+use super::{ChainId, Change, Mark, Match, Rewrite, Rule, Ruleset, Then};
 
 /// An answer, and what was found on the way.
 #[derive(Clone, Debug)]
@@ -23,12 +23,19 @@ pub struct Evaluation {
 pub struct Evaluator<'r> {
     ruleset: &'r Ruleset,
     runs: Runs,
+    /// Whether marks are followed: some rule sets one, and some rule tests one.
+    marks: bool,
+    /// Whether some rule switches tracking off.
+    untracks: bool,
 }
 
 impl<'r> Evaluator<'r> {
     /// An evaluator of a ruleset.
     pub fn new(ruleset: &'r Ruleset) -> Self {
-        Self { ruleset, runs: Runs::default() }
+        let rules = || ruleset.chains.iter().flat_map(|c| &c.rules);
+        let changes = |wanted: fn(Change) -> bool| rules().any(|r| matches!(r.then, Then::Change(c) if wanted(c)));
+        let marks = changes(|c| c != Change::NoTrack) && rules().flat_map(|r| &r.matches).any(Match::looks_at_marks);
+        Self { ruleset, runs: Runs::default(), marks, untracks: changes(|c| c == Change::NoTrack) }
     }
 
     /// What happens to a packet from each source.
@@ -64,7 +71,7 @@ pub fn evaluate(ruleset: &Ruleset, q: &Question) -> Access {
 /// Runs of rules that test nothing but the source and decide, each as a partition into the numbers of the rules that are
 /// met first. They are the same for every question, and in large rulesets they are nearly everything.
 #[derive(Debug, Default)]
-struct Runs {
+pub(super) struct Runs {
     v4: HashMap<(ChainId, usize), Cuts<u32, u32>>,
     v6: HashMap<(ChainId, usize), Cuts<u128, u32>>,
 }
@@ -73,7 +80,7 @@ struct Runs {
 const UNMATCHED: u32 = u32::MAX;
 
 /// The part of [`Runs`] of one family.
-trait Slot: Addr {
+pub(super) trait Slot: Addr {
     fn slot(runs: &mut Runs) -> &mut HashMap<(ChainId, usize), Cuts<Self, u32>>;
 }
 
@@ -91,24 +98,29 @@ impl Slot for u128 {
 
 /// Whether a rule decides by the source alone.
 fn by_source(rule: &Rule) -> bool {
-    let decides =
-        !matches!(rule.then, Then::Continue | Then::SetMark | Then::NoTrack | Then::Jump(_) | Then::Unknown(_));
+    let decides = !matches!(rule.then, Then::Continue | Then::Change(_) | Then::Jump(_) | Then::Unknown(_));
     decides && rule.log.is_none() && matches!(rule.matches[..], [Match::Source(_)])
 }
 
 #[derive(Default)]
-struct Outcomes {
+pub(super) struct Outcomes {
     list: Vec<Outcome>,
     numbers: HashMap<Outcome, OutcomeId>,
 }
 
 impl Outcomes {
-    fn number(&mut self, outcome: Outcome) -> OutcomeId {
+    pub(super) fn number(&mut self, outcome: Outcome) -> OutcomeId {
         let next = OutcomeId(self.list.len() as u32);
         *self.numbers.entry(outcome).or_insert_with_key(|o| {
             self.list.push(o.clone());
             next
         })
+    }
+
+    /// The outcome of a stage, before which stages have had another one.
+    pub(super) fn after(&mut self, before: OutcomeId, outcome: &Outcome) -> OutcomeId {
+        let outcome = pass(&self.list[before.0 as usize], outcome);
+        self.number(outcome)
     }
 }
 
@@ -120,136 +132,35 @@ impl Evaluator<'_> {
         table: &mut Outcomes,
         rewrites: &mut Vec<(Rewrite, AddrSet)>,
     ) -> Cuts<A, OutcomeId> {
-        let ruleset = self.ruleset;
-        let sets = |wanted: fn(&Then) -> bool| ruleset.chains.iter().flat_map(|c| &c.rules).any(|r| wanted(&r.then));
-        let to = q.to.as_ref().map(|t| t.0.clone());
-        let mut flow = Flow {
+        let flow = Flow {
             interface: q.interface.clone(),
             packet: q.packet,
             original_port: q.port,
             port: Some(q.port),
             // On the way in a destination that is asked about is one of the host's own addresses.
             local: Some(q.path != Path::Forwarded),
-            to,
+            to: q.to.as_ref().map(|t| t.0.clone()),
             translated: false,
-            marks_set: sets(|t| matches!(t, Then::SetMark)),
-            untracked: false,
             tracked: Some(true),
+            marks: self.marks,
+            untracks: self.untracks,
         };
-        let untracks = sets(|t| matches!(t, Then::NoTrack));
-        let mut walk = Walk { ruleset, runs: &mut self.runs, traced, d: Diagrams::new() };
-        match q.path {
-            Path::Input => walk.stages::<A>(&[Hook::Input], &flow, table),
-            Path::Forwarded => {
-                if flow.to.is_none() {
-                    flow.translated = true;
-                    flow.port = None;
-                }
-                walk.stages::<A>(&[Hook::Forward], &flow, table)
-            }
-            Path::Outside => walk.outside::<A>(flow, untracks, table, rewrites),
-        }
+        let mut walk = Walk { ruleset: self.ruleset, runs: &mut self.runs, traced, d: Diagrams::new() };
+        walk.answer::<A>(q, flow, table, rewrites)
     }
 }
 
-struct Walk<'r> {
-    ruleset: &'r Ruleset,
+/// One evaluation: the stages are asked one after the other.
+pub(super) struct Walk<'r> {
+    pub(super) ruleset: &'r Ruleset,
     runs: &'r mut Runs,
     traced: bool,
-    d: Diagrams,
+    pub(super) d: Diagrams,
 }
 
 impl Walk<'_> {
-    /// A packet from outside: first everything before routing, then the way that its destination takes.
-    fn outside<A: Slot>(
-        &mut self,
-        mut flow: Flow,
-        untracks: bool,
-        table: &mut Outcomes,
-        rewrites: &mut Vec<(Rewrite, AddrSet)>,
-    ) -> Cuts<A, OutcomeId> {
-        // Which sources are sent where: the first translation that a nat chain makes. ACCEPT stands for none.
-        let mut sent: Cuts<A, Node> = Cuts::uniform(Node::ACCEPT);
-        if flow.packet.opens() || flow.packet == Packet::Known {
-            let first = Flow { packet: Packet::Opening, ..flow.clone() };
-            for stage in self.ruleset.path(Hook::Prerouting, A::FAMILY).into_iter().filter(|s| s.nat) {
-                let result = self.chain_of_stage::<A>(stage.chain, &first, &stage.policy);
-                let result = result.map(|n| if self.d.stays(n) { Node::ACCEPT } else { n });
-                sent = sent.zip(&result, |a, b| if a == Node::ACCEPT { b } else { a });
-            }
-        }
-        let mut groups: BTreeMap<Node, Vec<crate::net::Span<A>>> = BTreeMap::new();
-        for cut in sent.iter() {
-            groups.entry(cut.class).or_default().push(cut.span);
-        }
-        // Whether a rule before tracking takes the packet out of it is not followed source by source.
-        flow.untracked = untracks && self.untracked::<A>(&flow);
-        let before = self.stages::<A>(&[Hook::Ingress, Hook::Prerouting], &flow, table);
-        let mut out = before.clone();
-        for (node, spans) in groups {
-            let set = Ranges::from_spans(spans);
-            let part = if node == Node::ACCEPT {
-                let hooks: &[Hook] = &[Hook::Input];
-                self.stages::<A>(hooks, &flow, table)
-            } else if let Some(rewrite) = self.d.rewrites(node) {
-                let mut entry = AddrSet::new();
-                *A::of_mut(&mut entry) = set.clone();
-                match rewrites.iter_mut().find(|(r, _)| *r == rewrite) {
-                    Some((_, sources)) => *sources = sources.union(&entry),
-                    None => rewrites.push((rewrite.clone(), entry)),
-                }
-                let next = Flow {
-                    port: rewrite.port.or(flow.port),
-                    local: Some(rewrite.to.is_none()),
-                    to: rewrite.to.clone().or_else(|| flow.to.clone()),
-                    translated: true,
-                    ..flow.clone()
-                };
-                let hooks: &[Hook] = if rewrite.to.is_none() { &[Hook::Input] } else { &[Hook::Forward] };
-                self.stages::<A>(hooks, &next, table)
-            } else {
-                let outcome = match self.d.resolve(node) {
-                    o @ Outcome { verdict: Verdict::Unknown { .. } | Verdict::Refuse(_), .. } => o,
-                    o => Outcome {
-                        verdict: Verdict::Unknown {
-                            because: "it depends on where the packet is translated to".to_owned(),
-                        },
-                        ..o
-                    },
-                };
-                Cuts::uniform(table.number(outcome))
-            };
-            let here: Cuts<A, bool> = Cuts::of_set(&set, true, false);
-            let part = both(&before, &part, table);
-            out = out.zip(&here.zip(&part, bool::then_some), |old, new| new.unwrap_or(old));
-        }
-        out
-    }
-
-    /// Whether some rule that can match the packet takes it out of tracking.
-    fn untracked<A: Slot>(&mut self, flow: &Flow) -> bool {
-        let rules = self.ruleset.chains.iter().flat_map(|c| &c.rules).filter(|r| r.then == Then::NoTrack);
-        rules.into_iter().any(|r| all::<A>(&r.matches, flow, r.origin, &mut self.d).as_uniform() != Some(Node::FALL))
-    }
-
-    /// All filter stages of some hooks in a row; each must accept.
-    fn stages<A: Slot>(&mut self, hooks: &[Hook], flow: &Flow, table: &mut Outcomes) -> Cuts<A, OutcomeId> {
-        let accept = table.number(Verdict::Accept.into());
-        let mut out: Option<Cuts<A, OutcomeId>> = None;
-        for stage in hooks.iter().flat_map(|h| self.ruleset.path(*h, A::FAMILY)).filter(|s| !s.nat) {
-            let flow = Flow { tracked: stage.after_tracking(), ..flow.clone() };
-            let result = self.chain_of_stage::<A>(stage.chain, &flow, &stage.policy);
-            let result = result.map(|n| table.number(self.d.resolve(n)));
-            out = Some(match out {
-                None => result,
-                Some(before) => both(&before, &result, table),
-            });
-        }
-        out.unwrap_or_else(|| Cuts::uniform(accept))
-    }
-
     /// The whole of a base chain, its policy included.
-    fn chain_of_stage<A: Slot>(&mut self, chain: ChainId, flow: &Flow, policy: &Then) -> Cuts<A, Node> {
+    pub(super) fn chain_of_stage<A: Slot>(&mut self, chain: ChainId, flow: &Flow, policy: &Then) -> Cuts<A, Node> {
         let end = match policy {
             Then::Refuse(how) => self.d.decided(Decision::Refuse(*how), None),
             Then::Unknown(because) => self.d.decided(Decision::Unknown(because.clone()), None),
@@ -370,14 +281,17 @@ impl Walk<'_> {
 
     /// One rule as a function of the source.
     fn rule<A: Slot>(&mut self, rule: &Rule, flow: &Flow, done: &HashMap<ChainId, Cuts<A, Node>>) -> Cuts<A, Node> {
-        if rule.log.is_none() && matches!(rule.then, Then::Continue | Then::SetMark | Then::NoTrack) {
+        if rule.log.is_none() && matches!(rule.then, Then::Continue) {
             return Cuts::uniform(Node::FALL);
         }
         let test = all::<A>(&rule.matches, flow, rule.origin, &mut self.d);
         if test.as_uniform() == Some(Node::FALL) {
             return test;
         }
-        let mut action = self.action::<A>(rule, done);
+        let mut action = match rule.then {
+            Then::Change(change) => Cuts::uniform(self.change(change, flow)),
+            _ => self.action::<A>(rule, done),
+        };
         let d = &mut self.d;
         if let Some(log) = rule.log {
             // The line is written before whatever the rule does, but only where it matches.
@@ -390,11 +304,29 @@ impl Walk<'_> {
         }
     }
 
+    /// A change at this stage, after which the packet goes on.
+    fn change(&mut self, change: Change, flow: &Flow) -> Node {
+        let does = match change {
+            Change::NoTrack => match (flow.tracked, flow.packet) {
+                (Some(false), _) => true,
+                // What has a connection keeps it.
+                (Some(true), Packet::Opening | Packet::Known | Packet::Adopted) => false,
+                _ => return self.d.decided(Decision::Unknown(TRACKED.to_owned()), None),
+            },
+            Change::Mark { mark: Mark::Connection, .. } if flow.tracked.is_none() && flow.marks => {
+                return self.d.changed(Change::Mark { mark: Mark::Connection, to: None }, Node::FALL);
+            }
+            Change::Mark { mark: Mark::Connection, .. } => flow.marks && flow.tracked == Some(true),
+            Change::Mark { mark: Mark::Packet, .. } => flow.marks,
+        };
+        if does { self.d.changed(change, Node::FALL) } else { Node::FALL }
+    }
+
     /// What a rule does to what it matches, as a function of the source.
     fn action<A: Slot>(&mut self, rule: &Rule, done: &HashMap<ChainId, Cuts<A, Node>>) -> Cuts<A, Node> {
         let by = self.traced.then_some(rule.origin);
         let node = match &rule.then {
-            Then::Continue | Then::SetMark | Then::NoTrack => Node::FALL,
+            Then::Continue | Then::Change(_) => Node::FALL,
             Then::Accept => self.d.decided(Decision::Accept, by),
             Then::Refuse(how) => self.d.decided(Decision::Refuse(*how), by),
             Then::Return => Node::RETURN,
@@ -464,13 +396,6 @@ fn lay_over<A: Addr>(
 }
 
 /// Two stages in a row: both must accept.
-fn both<A: Addr>(first: &Cuts<A, OutcomeId>, second: &Cuts<A, OutcomeId>, table: &mut Outcomes) -> Cuts<A, OutcomeId> {
-    first.zip(second, |a, b| {
-        let outcome = pass(&table.list[a.0 as usize], &table.list[b.0 as usize]);
-        table.number(outcome)
-    })
-}
-
 fn pass(first: &Outcome, second: &Outcome) -> Outcome {
     let log = first.log.or(second.log);
     match (&first.verdict, &second.verdict) {

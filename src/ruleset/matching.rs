@@ -6,7 +6,7 @@ use crate::access::{Interface, Packet, RuleId};
 use crate::net::{Addr, AddrSet, Cuts};
 
 use super::diagram::{Condition, Diagrams, Node};
-use super::{CtState, Match, Ports};
+use super::{CtState, Mark, Match, Ports};
 
 /// A packet at one stage of its way, all but its source.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,32 +23,29 @@ pub(super) struct Flow {
     pub(super) local: Option<bool>,
     /// Whether the destination has been translated.
     pub(super) translated: bool,
-    /// Whether some rule of the ruleset sets marks.
-    pub(super) marks_set: bool,
-    /// Whether some rule may have switched tracking off for the packet.
-    pub(super) untracked: bool,
     /// Whether connection tracking has had its turn at this stage; none: not known.
     pub(super) tracked: Option<bool>,
-}
-
-impl Flow {
-    /// Whether the packet surely belongs to a connection that rules can ask about.
-    fn has_connection(&self) -> bool {
-        self.tracked == Some(true) && !self.untracked
-    }
+    /// Whether marks are followed: some rule sets one, and some rule tests one.
+    pub(super) marks: bool,
+    /// Whether some rule switches tracking off.
+    pub(super) untracks: bool,
 }
 
 /// The reason of what is unknown because the question names no destination.
 pub const DESTINATION: &str = "it depends on the destination address";
 
 /// The reason of what is unknown because the packet may have no connection yet, or none at all.
-const TRACKED: &str = "it depends on whether the connection is tracked";
+pub(super) const TRACKED: &str = "it depends on whether the connection is tracked";
 
 /// What is settled of a test that does not look at the source.
 enum Settled {
     Yes,
     No,
     Unknown(String),
+    /// It depends on what the packet carries.
+    Mark(Mark, u32, u32),
+    /// It is the first for packets for which tracking was switched off, and the second for others.
+    Tracking(bool, Box<Settled>),
 }
 
 impl From<bool> for Settled {
@@ -78,11 +75,22 @@ pub(super) fn test<A: Addr>(m: &Match, flow: &Flow, rule: RuleId, d: &mut Diagra
             let node = d.condition(Condition::Within(*within));
             Cuts::uniform(node)
         }
-        _ => Cuts::uniform(match settle::<A>(m, flow) {
-            Settled::Yes => Node::TRUE,
-            Settled::No => Node::FALL,
-            Settled::Unknown(because) => d.condition(Condition::Unknown { because, rule }),
-        }),
+        _ => Cuts::uniform(node(settle::<A>(m, flow), rule, d)),
+    }
+}
+
+fn node(settled: Settled, rule: RuleId, d: &mut Diagrams) -> Node {
+    match settled {
+        Settled::Yes => Node::TRUE,
+        Settled::No => Node::FALL,
+        Settled::Unknown(because) => d.condition(Condition::Unknown { because, rule }),
+        Settled::Mark(mark, mask, value) => d.condition(Condition::Mark { mark, mask, value, rule }),
+        Settled::Tracking(untracked, otherwise) => {
+            let (off, otherwise) = (d.condition(Condition::Untracked { rule }), node(*otherwise, rule, d));
+            let on = d.not(off);
+            let tracked = d.and(on, otherwise);
+            if untracked { d.or(off, tracked) } else { tracked }
+        }
     }
 }
 
@@ -117,7 +125,6 @@ pub(super) fn all<A: Addr>(ms: &[Match], flow: &Flow, rule: RuleId, d: &mut Diag
 fn settle<A: Addr>(m: &Match, flow: &Flow) -> Settled {
     match m {
         Match::Always => Settled::Yes,
-        Match::Never => Settled::No,
         Match::Destination(set) => {
             let set = set.ranges::<A>();
             if set.is_empty() {
@@ -137,10 +144,6 @@ fn settle<A: Addr>(m: &Match, flow: &Flow) -> Settled {
         Match::Interface(patterns) => patterns.iter().any(|p| flow.interface.matches(p)).into(),
         Match::Family(family) => (*family == A::FAMILY).into(),
         Match::Port(ports) => port(ports, flow.port),
-        // Without a connection these are neither true nor false: nftables ends the rule (`NFT_BREAK` of `nft_ct_get_eval`).
-        Match::OriginalPort(_) | Match::DirectionOriginal | Match::Translated if !flow.has_connection() => {
-            Settled::Unknown(TRACKED.to_owned())
-        }
         Match::OriginalPort(ports) => ports.contains(flow.original_port).into(),
         Match::SourcePort(ports) => {
             if ports.is_all() {
@@ -158,13 +161,14 @@ fn settle<A: Addr>(m: &Match, flow: &Flow) -> Settled {
             _ => Settled::Yes,
         },
         Match::Translated => flow.translated.into(),
-        Match::MarkZero => {
-            if flow.marks_set {
-                Settled::Unknown("it depends on a mark that another rule sets".to_owned())
-            } else {
-                Settled::Yes
-            }
-        }
+        Match::Mark { value, .. } if !flow.marks => (*value == 0).into(),
+        Match::Mark { mark, mask, value } => Settled::Mark(*mark, *mask, *value),
+        Match::Connection => match flow.tracked {
+            Some(false) => Settled::No,
+            Some(true) => tracking(flow, false, Settled::Yes),
+            None => Settled::Unknown(TRACKED.to_owned()),
+        },
+        Match::Never => Settled::No,
         Match::Unknown(because) => Settled::Unknown(because.clone()),
         Match::Source(_) | Match::Not(_) | Match::All(_) | Match::Any(_) | Match::Within(_) => {
             Settled::Unknown("a test inside of another".to_owned())
@@ -181,32 +185,27 @@ fn port(ports: &Ports, port: Option<u16>) -> Settled {
     }
 }
 
+/// What is settled of a test that packets out of tracking meet in one way and others in another.
+fn tracking(flow: &Flow, untracked: bool, otherwise: Settled) -> Settled {
+    let same = matches!((untracked, &otherwise), (true, Settled::Yes) | (false, Settled::No));
+    if same || !flow.untracks { otherwise } else { Settled::Tracking(untracked, Box::new(otherwise)) }
+}
+
 fn state(states: &BTreeSet<CtState>, flow: &Flow) -> Settled {
-    match flow.tracked {
-        Some(true) => {}
+    let has = |state| states.contains(&state);
+    let seen = match (flow.tracked, flow.packet) {
+        (None, _) => Settled::Unknown(TRACKED.to_owned()),
         // What has not been looked at yet is invalid (`nft_ct_get_eval`, `conntrack_mt`).
-        Some(false) => return states.contains(&CtState::Invalid).into(),
-        None => return Settled::Unknown(TRACKED.to_owned()),
-    }
-    if flow.untracked {
-        let other = states.iter().any(|s| *s != CtState::Untracked);
-        return match (states.contains(&CtState::Untracked), other) {
-            (true, true) => Settled::Yes,
-            (false, false) => Settled::No,
-            _ => Settled::Unknown(TRACKED.to_owned()),
-        };
-    }
-    match flow.packet {
-        Packet::Opening => states.contains(&CtState::New).into(),
-        Packet::Known | Packet::Adopted => states.contains(&CtState::Established).into(),
+        (Some(false), _) => has(CtState::Invalid).into(),
+        (Some(true), Packet::Opening) => has(CtState::New).into(),
+        (Some(true), Packet::Known | Packet::Adopted) => has(CtState::Established).into(),
         // A middle packet of an unknown connection is new or invalid, as the host is set up (nf_conntrack_tcp_loose);
         // odd flags are invalid to most kernels.
-        Packet::Stray | Packet::OddOpening => {
-            match (states.contains(&CtState::New), states.contains(&CtState::Invalid)) {
-                (true, true) => Settled::Yes,
-                (false, false) => Settled::No,
-                _ => Settled::Unknown("it depends on how strictly connections are tracked".to_owned()),
-            }
-        }
-    }
+        (Some(true), Packet::Stray | Packet::OddOpening) => match (has(CtState::New), has(CtState::Invalid)) {
+            (true, true) => Settled::Yes,
+            (false, false) => Settled::No,
+            _ => Settled::Unknown("it depends on how strictly connections are tracked".to_owned()),
+        },
+    };
+    tracking(flow, has(CtState::Untracked), seen)
 }

@@ -6,11 +6,14 @@
 
 mod diagram;
 mod evaluate;
+mod mark;
 mod matching;
 mod model;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use evaluate::{Evaluation, Evaluator, evaluate};
+pub use mark::{Change, Mark, Mixture};
 pub use matching::DESTINATION;
 pub use model::{Chain, ChainId, CtState, Hook, Match, Origin, Ports, Rewrite, Rule, Ruleset, Stage, Then, Within};

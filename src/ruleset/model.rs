@@ -7,6 +7,8 @@ use std::sync::Arc;
 use crate::access::{Bucket, Log, Pattern, Refuse, RuleId};
 use crate::net::{AddrSet, Family};
 
+use super::mark::{Change, Mark};
+
 /// A chain as a number into [`Ruleset::chains`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ChainId(pub u32);
@@ -150,8 +152,17 @@ pub enum Match {
     DirectionOriginal,
     /// The connection's destination has been translated.
     Translated,
-    /// The packet's or connection's mark is zero under the mask (it is unless a rule sets marks).
-    MarkZero,
+    /// A mark has this value under a mask (zero, unless a rule has set it).
+    Mark {
+        /// Which.
+        mark: Mark,
+        /// The bits that are looked at.
+        mask: u32,
+        /// What they must be.
+        value: u32,
+    },
+    /// Tracking has put the packet into a connection: tests of connections are made of these only.
+    Connection,
     /// The packet keeps within a limit for each source and port.
     Within(Within),
     /// Not.
@@ -173,6 +184,25 @@ impl Match {
             Self::Always => Self::Never,
             Self::Never => Self::Always,
             other => Self::Not(Box::new(other)),
+        }
+    }
+
+    /// Whether it depends on a mark.
+    pub fn looks_at_marks(&self) -> bool {
+        self.any(&|m| matches!(m, Self::Mark { .. }))
+    }
+
+    /// Whether it depends on what connection tracking makes of the packet.
+    pub fn looks_at_tracking(&self) -> bool {
+        self.any(&|m| matches!(m, Self::State(_) | Self::Connection))
+    }
+
+    /// Whether a part of it is wanted.
+    pub fn any(&self, wanted: &impl Fn(&Self) -> bool) -> bool {
+        match self {
+            Self::Not(inner) => inner.any(wanted),
+            Self::All(inner) | Self::Any(inner) => inner.iter().any(|m| m.any(wanted)),
+            one => wanted(one),
         }
     }
 }
@@ -203,10 +233,8 @@ pub enum Then {
     Return,
     /// Changes the destination and lets the packet pass this stage.
     Rewrite(Rewrite),
-    /// Switches connection tracking off for the packet and goes on.
-    NoTrack,
-    /// Sets a mark and goes on.
-    SetMark,
+    /// Changes what the packet carries and goes on.
+    Change(Change),
     /// Something that is not modelled, and why: whatever could follow is unknown.
     Unknown(String),
 }
@@ -244,7 +272,7 @@ pub struct Stage {
     pub priority: i32,
     /// The one family that it sees; none: both.
     pub family: Option<Family>,
-    /// Whether it sees only packets that open a connection, and rewrites (a `nat` chain).
+    /// Whether it sees only packets that open a tracked connection, and rewrites (a `nat` chain).
     pub nat: bool,
     /// The chain that packets enter.
     pub chain: ChainId,

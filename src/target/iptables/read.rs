@@ -2,6 +2,7 @@
 
 mod addresses;
 mod block;
+mod marks;
 mod matches;
 mod ports;
 mod rule;

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use crate::access::{Bucket, Log, LogClass, Refuse};
 use crate::net::{Addr, AddrSet, Family, Ranges};
-use crate::ruleset::{Chain, ChainId, CtState, Hook, Match, Ports, Rule, Ruleset, Stage, Then, Within};
+use crate::ruleset::{
+    Chain, ChainId, Change, CtState, Hook, Mark, Match, Mixture, Ports, Rule, Ruleset, Stage, Then, Within,
+};
 
 use super::ours::{has_ours, own_name};
 
@@ -147,8 +149,18 @@ impl<'r> Printer<'r> {
                 let port = rewrite.port.map(|p| format!(" port {p}")).unwrap_or_default();
                 format!("translate to {to}{port}")
             }
-            Then::NoTrack => "notrack".to_owned(),
-            Then::SetMark => "set mark".to_owned(),
+            Then::Change(Change::NoTrack) => "notrack".to_owned(),
+            Then::Change(Change::Mark { mark, to: Some(to) }) => {
+                let Mixture { packet, connection, bits } = to;
+                let marks = (self::mark(Mark::Packet), self::mark(Mark::Connection));
+                format!(
+                    "{} set {} & {packet:#x} ^ {} & {connection:#x} ^ {bits:#x}",
+                    self::mark(*mark),
+                    marks.0,
+                    marks.1
+                )
+            }
+            Then::Change(Change::Mark { mark, to: None }) => format!("{} set to what is not known", self::mark(*mark)),
             Then::Unknown(because) => format!("unknown ({because})"),
         }
     }
@@ -158,7 +170,8 @@ impl<'r> Printer<'r> {
             ms.iter().map(|m| self.test(m, rule)).filter(|w| !w.is_empty()).collect::<Vec<_>>().join(by)
         };
         match m {
-            Match::Always => String::new(),
+            // The second goes without saying where something of the connection is tested.
+            Match::Always | Match::Connection => String::new(),
             Match::Never => "never".to_owned(),
             Match::Source(set) => format!("saddr {{ {set} }}"),
             Match::Destination(set) => format!("daddr {{ {set} }}"),
@@ -180,7 +193,7 @@ impl<'r> Printer<'r> {
             }
             Match::DirectionOriginal => "ct direction original".to_owned(),
             Match::Translated => "ct status dnat".to_owned(),
-            Match::MarkZero => "mark 0".to_owned(),
+            Match::Mark { mark, mask, value } => format!("{} & {mask:#x} == {value:#x}", self::mark(*mark)),
             Match::Within(Within::Rate { bucket: b, prefix }) => {
                 format!("within {} per /{prefix} and port", bucket(*b))
             }
@@ -226,6 +239,13 @@ fn flags(bits: u8) -> String {
     const NAMES: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"];
     let names: Vec<&str> = (0..8).filter(|i| bits >> i & 1 == 1).map(|i| NAMES[i]).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(",") }
+}
+
+fn mark(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Packet => "meta mark",
+        Mark::Connection => "ct mark",
+    }
 }
 
 fn state(state: CtState) -> &'static str {

@@ -50,33 +50,20 @@ pub(super) fn set(text: &str) -> Option<AddrSet> {
     }
 }
 
-/// The most bits that a mask with holes may leave open above its tail: each doubles the number of networks.
-const HOLES: u32 = 12;
+/// The most bits that a mask with holes may leave open above its tail.
+const HOLES: usize = 12;
 
-/// The networks of an IPv4 mask with holes: `10.0.0.1/255.0.0.255` are 65536 single addresses, which is too many.
+/// The networks of a mask with holes: those of `10.0.0.1/255.0.0.255` are 65536 single addresses, which is too many.
 fn holed(text: &str) -> Option<AddrSet> {
     let (address, mask) = text.split_once('/')?;
-    let (Network::V4(address), Network::V4(mask)) =
-        (parse_address(address.as_bytes()).ok()?, parse_address(mask.as_bytes()).ok()?)
-    else {
-        return None;
-    };
-    let (address, mask) = (address.first & mask.first, mask.first);
-    let tail = mask.trailing_zeros();
-    let open = !mask & u32::MAX.checked_shl(tail).unwrap_or(0);
-    if open.count_ones() > HOLES {
-        return None;
-    }
-    let mut spans = Vec::with_capacity(1 << open.count_ones());
-    // Counts through the open bits: subtracting them wraps to the next of their combinations.
-    let mut bits = 0u32;
-    loop {
-        let first = address | bits;
-        spans.push(Span::new(first, first | ((1u64 << tail) - 1) as u32));
-        bits = bits.wrapping_sub(open) & open;
-        if bits == 0 {
-            return Some(AddrSet { v4: Ranges::from_spans(spans), v6: Ranges::new() });
+    match (parse_address(address.as_bytes()).ok()?, parse_address(mask.as_bytes()).ok()?) {
+        (Network::V4(address), Network::V4(mask)) => {
+            Some(AddrSet { v4: Ranges::under_mask(address.first, mask.first, HOLES)?, v6: Ranges::new() })
         }
+        (Network::V6(address), Network::V6(mask)) => {
+            Some(AddrSet { v4: Ranges::new(), v6: Ranges::under_mask(address.first, mask.first, HOLES)? })
+        }
+        _ => None,
     }
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::access::{Bucket, Pattern, Rate};
 use crate::net::Family;
-use crate::ruleset::{CtState, Match, Ports, Within};
+use crate::ruleset::{CtState, Mark, Match, Ports, Within};
 
 use super::super::rates;
 use super::addresses::{prefix_test, range_test};
+use super::marks;
 use super::ports::ports;
 use super::rule::{Context, Reader};
 use super::targets::{limit_bucket, printable};
@@ -29,6 +30,16 @@ pub(super) struct Tests<'a> {
     meter: Meter,
     count: Count,
     pub(super) comment: Option<String>,
+    tracking: Tracking,
+}
+
+/// What one use of `conntrack` tests.
+#[derive(Default)]
+struct Tracking {
+    /// A state that packets without a connection may be in.
+    loose: bool,
+    /// Something of the connection.
+    connection: bool,
 }
 
 /// The options of `hashlimit`.
@@ -67,6 +78,7 @@ impl<'a> Tests<'a> {
             meter: Meter::default(),
             count: Count::default(),
             comment: None,
+            tracking: Tracking::default(),
         }
     }
 
@@ -147,6 +159,7 @@ impl<'a> Tests<'a> {
 
     /// What a module tests by being named.
     fn module(&mut self, name: &str) {
+        self.tracking = Tracking::default();
         match name {
             "tcp" | "multiport" | "iprange" | "addrtype" | "state" | "conntrack" | "set" | "mark" | "connmark"
             | "comment" => {}
@@ -161,21 +174,44 @@ impl<'a> Tests<'a> {
         }
     }
 
+    /// Tests of a connection are false for what has none, unless a state is asked for as well: then that alone counts.
+    fn connected(&mut self) {
+        if !self.tracking.connection {
+            return;
+        }
+        if self.tracking.loose {
+            let because = "it depends on whether the connection is tracked".to_owned();
+            self.push(Match::Any(vec![Match::Connection, Match::Unknown(because)]), false);
+        } else if !self.matches.contains(&Match::Connection) {
+            self.push(Match::Connection, false);
+        }
+    }
+
     fn module_option(&mut self, option: &str, mut negated: bool, reader: &mut Reader<'_>) {
         match (self.module.as_str(), option) {
             ("state", "--state") | ("conntrack", "--ctstate") => {
                 let text = reader.value(&mut negated);
-                self.push(states(&text), negated);
+                let states = states(&text);
+                let missing = |s: &BTreeSet<_>| s.contains(&CtState::Untracked) || s.contains(&CtState::Invalid);
+                self.tracking.loose |= negated || states.any(&|m| matches!(m, Match::State(s) if missing(s)));
+                self.push(states, negated);
+                self.connected();
             }
             ("conntrack", "--ctdir") => {
+                self.tracking.connection = true;
+                self.connected();
                 let reply = reader.value(&mut negated).eq_ignore_ascii_case("reply");
                 self.push(Match::DirectionOriginal, negated != reply);
             }
             ("conntrack", "--ctorigdstport") => {
+                self.tracking.connection = true;
+                self.connected();
                 let text = reader.value(&mut negated);
                 self.push(port_test(&text, Match::OriginalPort), negated);
             }
             ("conntrack", "--ctproto") => {
+                self.tracking.connection = true;
+                self.connected();
                 let name = reader.value(&mut negated);
                 self.push(protocol(&name), negated);
             }
@@ -188,9 +224,14 @@ impl<'a> Tests<'a> {
                 let directions = reader.next().unwrap_or_default().to_owned();
                 self.push(self.context.sets.test(&name, &directions, self.context.family), negated);
             }
-            ("mark" | "connmark", "--mark") => {
+            ("mark", "--mark") => {
                 let text = reader.value(&mut negated);
-                self.push(mark(&text), negated);
+                self.push(marks::test(&text, Mark::Packet), negated);
+            }
+            ("connmark", "--mark") => {
+                let text = reader.value(&mut negated);
+                self.push(Match::Connection, false);
+                self.push(marks::test(&text, Mark::Connection), negated);
             }
             ("limit", "--limit") => {
                 self.limit_rate = rates::parse(&reader.value(&mut negated));
@@ -382,19 +423,5 @@ fn destination_type(text: &str) -> Match {
         0 => Match::Never,
         1 => any.remove(0),
         _ => Match::Any(any),
-    }
-}
-
-/// `0x1/0xff`: a mark is zero unless a rule sets it.
-fn mark(text: &str) -> Match {
-    let value = text.split('/').next().unwrap_or_default();
-    let number = match value.strip_prefix("0x") {
-        Some(hex) => u32::from_str_radix(hex, 16).ok(),
-        None => value.parse().ok(),
-    };
-    match number {
-        Some(0) => Match::MarkZero,
-        Some(_) => Match::MarkZero.negate(),
-        None => Match::Unknown("it depends on a mark".to_owned()),
     }
 }

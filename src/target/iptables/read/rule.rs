@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::access::Log;
 use crate::net::Family;
-use crate::ruleset::{ChainId, Match, Then};
+use crate::ruleset::{ChainId, Change, Mark, Match, Then};
 
 use super::matches::Tests;
 use super::sets::Sets;
@@ -117,6 +117,11 @@ pub(super) fn parse(text: &str, context: &Context<'_>) -> Parsed {
     let (then, log) = targets::then(&action, &tests, context);
     let comment = tests.comment.take();
     let mut matches = tests.finish();
+    if let Then::Change(Change::Mark { mark: Mark::Packet, to: Some(to) }) = then
+        && to.connection != 0
+    {
+        matches.push(Match::Connection);
+    }
     if log.is_some() {
         // How often the line is written at most is said by the line, not by a test.
         matches.retain(|m| *m != super::matches::log_limit());

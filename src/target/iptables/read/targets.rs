@@ -2,8 +2,9 @@
 
 use crate::access::{Bucket, Log, LogClass, Refuse};
 use crate::net::{AddrSet, Network, parse_address};
-use crate::ruleset::{Rewrite, Then};
+use crate::ruleset::{Change, Mark, Rewrite, Then};
 
+use super::marks;
 use super::matches::Tests;
 use super::rule::{Context, Reader};
 
@@ -28,13 +29,15 @@ impl Action {
 
     /// Takes an option that stands behind the target.
     pub(super) fn option(&mut self, name: &str, reader: &mut Reader<'_>) {
-        const FLAGS: [&str; 4] = ["--notrack", "--random", "--persistent", "--random-fully"];
+        const FLAGS: [&str; 6] =
+            ["--notrack", "--random", "--persistent", "--random-fully", "--save-mark", "--restore-mark"];
         let value = if FLAGS.contains(&name) { String::new() } else { reader.value(&mut false) };
         reader.skip_values();
         self.options.push((name.to_owned(), value));
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// The first value of an option; empty if it takes none.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.options.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 }
@@ -77,9 +80,11 @@ pub(super) fn then(action: &Action, tests: &Tests<'_>, context: &Context<'_>) ->
         },
         "LOG" => return (Then::Continue, our_line(action, tests)),
         name if PASSING.contains(&name) => Then::Continue,
-        "MARK" | "CONNMARK" | "HMARK" => Then::SetMark,
-        "NOTRACK" => Then::NoTrack,
-        "CT" if action.get("--notrack").is_some() => Then::NoTrack,
+        "MARK" => Then::Change(Change::Mark { mark: Mark::Packet, to: marks::set(action, Mark::Packet) }),
+        "CONNMARK" => marks::connection(action),
+        "HMARK" => Then::Change(Change::Mark { mark: Mark::Packet, to: None }),
+        "NOTRACK" => Then::Change(Change::NoTrack),
+        "CT" if action.get("--notrack").is_some() => Then::Change(Change::NoTrack),
         "CT" => Then::Continue,
         "DNAT" => destination(action),
         "REDIRECT" => Then::Rewrite(Rewrite { to: None, port: single_port(action.get("--to-ports")) }),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::access::Bucket;
 use crate::access::Refuse;
 use crate::net::Span;
+use crate::ruleset::{Mark, Mixture};
 
 use super::field::Field;
 
@@ -303,7 +304,17 @@ pub(super) enum Statement {
         right: Right,
     },
     NoTrack,
-    SetMark,
+    /// A mark is set; none: to what is not modelled.
+    SetMark {
+        mark: Mark,
+        to: Option<Mixture>,
+    },
+    /// A mark for each key.
+    MarkMap {
+        mark: Mark,
+        key: Vec<Operand>,
+        right: Right,
+    },
     /// Nothing that an answer depends on: counters, comments, marks of other kinds.
     Nothing,
     /// A test that is not modelled, and what it depends on.

@@ -1,6 +1,7 @@
 //! The parts of a packet that rules look at, by nft's names for them.
 
 use crate::net::Family;
+use crate::ruleset::Mark;
 
 /// A part of a packet or of its connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(super) enum Field {
     State,
     Direction,
     Status,
-    Mark,
+    Mark(Mark),
     /// The interface that the packet came in by, by name.
     Interface,
     /// The kind of the destination address.
@@ -60,7 +61,8 @@ impl Field {
             "ct state" => Self::State,
             "ct direction" => Self::Direction,
             "ct status" => Self::Status,
-            "meta mark" | "ct mark" => Self::Mark,
+            "meta mark" => Self::Mark(Mark::Packet),
+            "ct mark" => Self::Mark(Mark::Connection),
             "meta iifname" | "meta iif" => Self::Interface,
             "fib daddr type" | "fib daddr . iif type" => Self::DestinationKind,
             "meta pkttype" => Self::PacketKind,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::access::{Log, LogClass, Pattern, Refuse};
 use crate::net::{AddrSet, Family, Network, parse_network};
-use crate::ruleset::{ChainId, Hook, Match, Origin, Rewrite, Rule, Ruleset, Stage, Then, Within};
+use crate::ruleset::{ChainId, Change, Hook, Match, Mixture, Origin, Rewrite, Rule, Ruleset, Stage, Then, Within};
 
 use super::document::{
     Base, Chain, Data, Document, Element, Inner, Limit, Op, Operand, Rule as Written, Statement, Table, TableFamily,
@@ -12,7 +12,7 @@ use super::document::{
 };
 use super::field::Field;
 use super::test::{implied, test};
-use super::values::{Sets, Values, ports, prefix_of_mask};
+use super::values::{Sets, Values, number, ports, prefix_of_mask};
 use crate::target::nftables::{REVISION, refill_seconds};
 
 /// The most destinations of one translation map that are told apart.
@@ -176,13 +176,37 @@ impl<'d> Lowering<'_, 'd> {
                     matches.extend(self.put(*update, set, key, inner, decides));
                     continue;
                 }
-                Statement::SetMark => {
-                    self.push(chain, &matches, None, Then::SetMark, origin);
-                    continue;
+                Statement::SetMark { mark, to } => {
+                    if to.is_some_and(|to| to.connection != 0) {
+                        // Without a connection the rule ends here.
+                        matches.push(Match::Connection);
+                    }
+                    let change = Change::Mark { mark: *mark, to: *to };
+                    match self.change(chain, &matches, change, rest.as_slice(), origin) {
+                        Some(then) => then,
+                        None => continue,
+                    }
                 }
-                Statement::NoTrack => {
-                    self.push(chain, &matches, None, Then::NoTrack, origin);
-                    continue;
+                Statement::NoTrack => match self.change(chain, &matches, Change::NoTrack, rest.as_slice(), origin) {
+                    Some(then) => then,
+                    None => continue,
+                },
+                Statement::MarkMap { mark, key, right } => {
+                    if !rest.as_slice().iter().all(|s| matches!(s, Statement::Nothing | Statement::Log { .. })) {
+                        let because = "a mark from a map, and more in the same rule".to_owned();
+                        self.push(chain, &matches, log, Then::Unknown(because), origin);
+                        return;
+                    }
+                    let values = self.sets.values(right);
+                    self.map(chain, &matches, log, origin, key, &values, |_, data| {
+                        let bits = match data {
+                            Some(Data::Value(parts)) if parts.len() == 1 => number(&parts[0]),
+                            _ => None,
+                        };
+                        let to = bits.and_then(|b| u32::try_from(b).ok()).map(Mixture::constant);
+                        (Vec::new(), Then::Change(Change::Mark { mark: *mark, to }))
+                    });
+                    return;
                 }
                 Statement::Verdict(verdict) => self.verdict(verdict),
                 Statement::Reject(how) => Then::Refuse(*how),
@@ -232,6 +256,40 @@ impl<'d> Lowering<'_, 'd> {
             // It decides nothing, but it is a rule: tables of iptables are held against its own listing rule by rule.
             self.push(chain, &[Match::Never], None, Then::Continue, origin);
         }
+    }
+
+    /// A change in the middle of a rule: a rule of its own, after which the tests are made again for what follows. Where
+    /// they could come out otherwise then, what follows has a chain of its own, and what leads there is given.
+    fn change(
+        &mut self,
+        chain: ChainId,
+        matches: &[Match],
+        change: Change,
+        rest: &[Statement],
+        origin: crate::access::RuleId,
+    ) -> Option<Then> {
+        let again = match change {
+            Change::Mark { .. } => !matches.iter().any(Match::looks_at_marks),
+            Change::NoTrack => !matches.iter().any(Match::looks_at_tracking),
+        };
+        let mut rest = rest.iter().filter(|s| !matches!(s, Statement::Nothing | Statement::Log { .. }));
+        let (next, more) = (rest.next(), rest.next().is_some());
+        if again || next.is_none() {
+            self.push(chain, matches, None, Then::Change(change), origin);
+            return None;
+        }
+        let then = match next {
+            Some(Statement::Verdict(verdict)) if !more => self.verdict(verdict),
+            Some(Statement::Reject(how)) if !more => Then::Refuse(*how),
+            _ => return Some(Then::Unknown("a rule that tests what it changes, and goes on".to_owned())),
+        };
+        let after = self.out.chain(format!("{} after a change", self.out.chains[chain.0 as usize].name));
+        self.push(after, &[], None, Then::Change(change), origin);
+        let comes_back = matches!(then, Then::Continue | Then::Jump(_));
+        if then != Then::Return {
+            self.push(after, &[], None, then, origin);
+        }
+        Some(if comes_back { Then::Jump(after) } else { Then::Goto(after) })
     }
 
     fn push(&mut self, chain: ChainId, matches: &[Match], log: Option<Log>, then: Then, origin: crate::access::RuleId) {

@@ -8,6 +8,7 @@ mod field;
 mod json;
 mod lexer;
 mod lower;
+mod mixture;
 mod operand;
 mod parse;
 mod rate;

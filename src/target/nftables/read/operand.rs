@@ -5,7 +5,7 @@ use super::field::Field;
 use super::lexer::Token;
 
 /// A walk over the tokens of one rule.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'t, 'a> {
     tokens: &'t [Token<'a>],
     at: usize,
@@ -217,6 +217,9 @@ impl<'t, 'a> Cursor<'t, 'a> {
         self.at += 1;
         let mut words = first.to_owned();
         let mut also = |cursor: &mut Self| {
+            if matches!(cursor.peek(), Some(Token::Word(word)) if begins_action(word)) {
+                return None;
+            }
             let word = cursor.word()?;
             words.push(' ');
             words.push_str(word);
@@ -263,7 +266,7 @@ impl<'t, 'a> Cursor<'t, 'a> {
     }
 
     /// One value: a word, or flags joined by `,` or `|`, with or without parentheses.
-    fn value(&mut self) -> Option<String> {
+    pub(super) fn value(&mut self) -> Option<String> {
         let parenthesised = self.takes_sign("(");
         let mut out = self.word()?.to_owned();
         while let Some(Token::Sign(sign @ ("," | "|"))) = self.peek() {

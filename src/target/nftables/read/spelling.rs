@@ -183,10 +183,19 @@ fn object(kind: &str, inside: &Value) -> String {
             };
             format!("fib {} {}", flags.join(" . "), plain("result"))
         }
-        "&" => format!("{} & ({})", end_expression(inside, 0), end_expression(inside, 1).replace(',', "|")),
+        "&" => {
+            let left = end_expression(inside, 0);
+            // What binds less stands in parentheses; nothing else that is masked holds such signs outside of its own.
+            let less = inside.get(0).and_then(Value::as_object).is_some_and(|o| matches!(only(o).0, "|" | "^"));
+            let left = if less { format!("({left})") } else { left };
+            format!("{left} & ({})", end_expression(inside, 1).replace(',', "|"))
+        }
         "|" => joined(inside, "|"),
+        "^" => joined(inside, " ^ "),
         "prefix" => {
-            let addr = inside.get("addr").and_then(Value::as_str).unwrap_or_default();
+            // Of marks it is a number.
+            let addr = inside.get("addr").map(|a| a.as_str().map_or_else(|| a.to_string(), str::to_owned));
+            let addr = addr.unwrap_or_default();
             let len = inside.get("len").and_then(Value::as_u64).unwrap_or_default();
             quoted(&format!("{addr}/{len}"))
         }

@@ -4,10 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::access::Refuse;
 use crate::net::{Addr as _, Family};
+use crate::ruleset::Mark;
 
 use super::document::{Base, CtCount, Inner, Op, Operand, Right, Statement, Translation, Verdict};
 use super::field::Field;
 use super::lexer::Token;
+use super::mixture::mixture;
 use super::operand::{Cursor, begins_action, begins_test};
 use super::rate;
 
@@ -135,8 +137,16 @@ fn test(cursor: &mut Cursor<'_, '_>, out: &mut Vec<Statement>) {
         return;
     }
     if cursor.takes("set") {
-        let known = cursor.expression();
-        return settled(known, change(&key[0].field), cursor, out);
+        let start = *cursor;
+        let statement = match key[0].field {
+            Field::Mark(mark) => set_mark(cursor, mark),
+            ref field => change(field),
+        };
+        let known = matches!(statement, Statement::SetMark { to: Some(_), .. } | Statement::MarkMap { .. }) || {
+            *cursor = start;
+            cursor.expression()
+        };
+        return settled(known, statement, cursor, out);
     }
     if cursor.takes("vmap") {
         match cursor.right() {
@@ -205,10 +215,26 @@ fn unread(token: Option<Token<'_>>, cursor: &mut Cursor<'_, '_>, out: &mut Vec<S
     cursor.skip_to_action();
 }
 
+/// What a mark is set to: a mixture, or what a map says.
+fn set_mark(cursor: &mut Cursor<'_, '_>, mark: Mark) -> Statement {
+    let start = *cursor;
+    if let Some(to) = mixture(cursor)
+        && !cursor.takes("map")
+    {
+        return Statement::SetMark { mark, to: Some(to) };
+    }
+    *cursor = start;
+    let key = cursor.key();
+    let right = if cursor.takes("map") { cursor.right() } else { None };
+    match (key, right) {
+        (Some(key), Some(right)) => Statement::MarkMap { mark, key, right },
+        _ => Statement::SetMark { mark, to: None },
+    }
+}
+
 /// What it means that a part of the packet is changed.
-pub(super) fn change(field: &Field) -> Statement {
+fn change(field: &Field) -> Statement {
     match field {
-        Field::Mark => Statement::SetMark,
         Field::Source(_) | Field::Destination(_) | Field::DestinationPort | Field::SourcePort | Field::TcpFlags => {
             Statement::UnknownAction("the packet is changed".to_owned())
         }
@@ -394,6 +420,7 @@ mod tests {
     use super::*;
     use crate::access::{Bucket, Per, Rate};
     use crate::net::Family;
+    use crate::ruleset::Mixture;
 
     fn read(text: &str) -> Vec<Statement> {
         let mut lexer = Lexer::new(text);
@@ -501,6 +528,22 @@ mod tests {
         ] {
             assert!(!read(text).is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_mark_is_set_to() {
+        let all = read("ct mark set meta mark & 0xff ^ 0x7 meta mark set (ct mark | 0x100) & 0xfff accept");
+        let mixed = |packet, connection, bits| Some(Mixture { packet, connection, bits });
+        assert_eq!(all[0], Statement::SetMark { mark: Mark::Connection, to: mixed(0xff, 0, 7) });
+        assert_eq!(all[1], Statement::SetMark { mark: Mark::Packet, to: mixed(0, 0xeff, 0x100) });
+        assert_eq!(all[2..], [Statement::Verdict(Verdict::Accept)]);
+        let unknown =
+            ["numgen inc mod 4", "ct mark << 8", "ct mark xor 0x1 and 0xff", "meta mark & ct mark", "frob nicate"];
+        for value in unknown {
+            let all = read(&format!("meta mark set {value} accept"));
+            assert_eq!(all[0], Statement::SetMark { mark: Mark::Packet, to: None }, "{value}");
+        }
+        assert!(matches!(&read("meta mark set ip saddr map @m")[..], [Statement::MarkMap { .. }]));
     }
 
     #[test]

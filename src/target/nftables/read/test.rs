@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::access::Pattern;
-use crate::net::{AddrSet, Family};
-use crate::ruleset::{CtState, Match, Ports};
+use crate::net::{Addr as _, AddrSet, Family, Prefix, Span};
+use crate::ruleset::{CtState, Mark, Match, Ports};
 
 use super::document::{Element, Op, Operand};
 use super::field::Field;
@@ -54,7 +54,7 @@ fn single<'d>(sets: &mut Sets<'d>, operand: &Operand, op: Op, values: &Values<'d
         Field::Source(f) => sets.addresses(values, *f, mask.as_deref()).map(Match::Source),
         Field::Destination(f) => sets.addresses(values, *f, mask.as_deref()).map(Match::Destination),
         Field::TcpFlags => return or_unknown(flags(mask.as_deref(), op, values)),
-        Field::Mark => mark(values),
+        Field::Mark(which) => mark(*which, mask.as_deref(), values),
         Field::OtherProtocol => return Match::Never,
         Field::Other(words, _) => Err(format!("it depends on `{words}`")),
         _ if mask.is_some() => Err("it depends on a masked value".to_owned()),
@@ -90,6 +90,12 @@ fn single<'d>(sets: &mut Sets<'d>, operand: &Operand, op: Op, values: &Values<'d
         _ if compared => positive,
         _ => Match::Unknown("it depends on a comparison that is not modelled".to_owned()),
     };
+    // What has no connection has nothing of it that could be equal or not.
+    let connected = matches!(
+        field,
+        Field::Mark(Mark::Connection) | Field::OriginalDestinationPort | Field::Direction | Field::Status
+    );
+    let out = if connected { Match::All(vec![Match::Connection, out]) } else { out };
     match (family, &out) {
         // A set of one family's sources is false for the other's.
         (None, _) | (Some(_), Match::Source(_) | Match::Destination(_)) => out,
@@ -153,13 +159,29 @@ fn state(values: &Values<'_>) -> Result<Match, String> {
     Ok(Match::State(states))
 }
 
-/// A mark that no rule sets is zero, so that other values are never met.
-fn mark(values: &Values<'_>) -> Result<Match, String> {
+/// Values and ranges of a mark.
+fn mark(mark: Mark, mask: Option<&str>, values: &Values<'_>) -> Result<Match, String> {
+    let bits = |text: &str| number(text).and_then(|n| u32::try_from(n).ok());
+    let mask = match mask {
+        None => u32::MAX,
+        Some(text) => bits(text).ok_or_else(|| format!("it depends on the mask {text}"))?,
+    };
     words(values, |t| {
-        Some(match number(t)? {
-            0 => Match::MarkZero,
-            _ => Match::MarkZero.negate(),
-        })
+        if let Some((first, last)) = t.split_once('-') {
+            // A range is a few values under masks, as a range of addresses is a few networks.
+            let (first, last) = (bits(first)?, bits(last)?);
+            let under = |p: Prefix<u32>| Match::Mark { mark, mask: u32::mask(p.len), value: p.addr };
+            let whole = first <= last && mask == u32::MAX;
+            return whole.then(|| Match::Any(Span::new(first, last).prefixes().map(under).collect()));
+        }
+        if let Some((value, len)) = t.split_once('/') {
+            let under = u32::mask(len.parse().ok()?);
+            return (mask == u32::MAX).then_some(Match::Mark { mark, mask: under, value: bits(value)? });
+        }
+        if t == "*" {
+            return Some(Match::Always);
+        }
+        Some(Match::Mark { mark, mask, value: bits(t)? })
     })
 }
 

@@ -81,7 +81,10 @@ impl<'d> Sets<'d> {
         let bits = if family == Family::V4 { u32::BITS as u8 } else { u128::BITS as u8 };
         let len = match mask {
             None => bits,
-            Some(text) => prefix_of_mask(text, family).ok_or_else(|| format!("it depends on the mask {text}"))?,
+            Some(text) => match prefix_of_mask(text, family) {
+                Some(len) => len,
+                None => return under_holes(values, family, text).map(Arc::new),
+            },
         };
         if let Values::Addresses(name, elements) = values {
             if let Some(set) = self.known.get(&(*name, family, len)) {
@@ -131,6 +134,47 @@ impl<'d> Values<'d> {
             Self::Addresses(name, _) => Err(format!("it depends on the addresses of {name}")),
             Self::Unknown(because) => Err(because.clone()),
         }
+    }
+}
+
+/// The most bits that a mask with holes may leave open above its tail.
+const HOLES: usize = 12;
+
+/// The most values that are compared under a mask with holes.
+const MOST_UNDER_HOLES: usize = 64;
+
+/// The addresses whose bits under a mask with holes are one of the values.
+fn under_holes(values: &Values<'_>, family: Family, mask: &str) -> Result<AddrSet, String> {
+    let unknown = || format!("it depends on the mask {mask}");
+    let texts = values.texts().map_err(|_| unknown())?;
+    if texts.len() > MOST_UNDER_HOLES {
+        return Err(unknown());
+    }
+    let mask = parse_network(mask.as_bytes()).map_err(|_| unknown())?;
+    let mut out = AddrSet::new();
+    for text in texts {
+        match (parse_network(text.as_bytes()).map_err(|_| unknown())?, mask, family) {
+            (Network::V4(value), Network::V4(mask), Family::V4) => {
+                out.v4 = out.v4.union(&equal_under(value, mask.first).ok_or_else(unknown)?);
+            }
+            (Network::V6(value), Network::V6(mask), Family::V6) => {
+                out.v6 = out.v6.union(&equal_under(value, mask.first).ok_or_else(unknown)?);
+            }
+            _ => return Err(unknown()),
+        }
+    }
+    Ok(out)
+}
+
+/// The addresses that are equal to one under a mask: none, if it has bits that the mask has not.
+fn equal_under<A: Addr>(value: Span<A>, mask: A) -> Option<Ranges<A>> {
+    if value.first != value.last {
+        return None;
+    }
+    if value.first.and(mask) == value.first {
+        Ranges::under_mask(value.first, mask, HOLES)
+    } else {
+        Some(Ranges::new())
     }
 }
 

@@ -116,17 +116,39 @@ pub fn execute(held: &Held<'_>, plan: &Plan, goal: &Goal<'_>, order: &Order<'_>)
         Ok(generation) => generation,
         Err(why) => return Err(undo(held, goal.target, &mut entry, &why.to_string())),
     };
-    let stage = if guardian.is_some() { Stage::Waiting } else { Stage::Kept };
-    if stage == Stage::Waiting {
-        pending.waits = true;
-        entry.stage = Stage::Waiting;
-        state.set_entry(&entry)?;
-        state.set_pending(Some(&pending))?;
-    } else {
-        keep(host, state, &mut entry, generation)?;
-    }
     let waits = guardian.is_some();
+    let stage = if waits { Stage::Waiting } else { Stage::Kept };
+    let kept = if waits {
+        await_confirmation(state, &mut entry, &mut pending)
+    } else {
+        keep(host, state, &mut entry, generation)
+    };
+    // What is loaded and what boot loads would be two things.
+    if let Err(why) = kept {
+        return Err(undo(held, goal.target, &mut entry, &why.to_string()));
+    }
     Ok(Applied { id, previous, stage, token: waits.then_some(token), confirm_by })
+}
+
+/// Makes a planned change of which nothing can be kept, because the state directory cannot be written: for who brings back
+/// what is confirmed, since the port would be open to everybody until there is room. The caller holds the lock.
+///
+/// # Errors
+/// [`ChangeError::Broken`] if something was changed; with any other nothing was.
+pub fn execute_unrecorded(held: &Held<'_>, plan: &Plan, goal: &Goal<'_>) -> Result<(), ChangeError> {
+    let host = held.host;
+    let loading = plan.loading(goal)?;
+    check(host, &loading)?;
+    if plan.live.is_stale(host, goal.target.platform())? {
+        return Err(ChangeError::Stale);
+    }
+    let loaded = held.lock.shared(|| loading.load.iter().try_for_each(|step| run(host, step)));
+    let held = loaded.and_then(|()| read_back(host, goal.target, plan, &loading));
+    held.map(|_| ()).map_err(|why| ChangeError::Broken {
+        why: why.to_string(),
+        undo: "what was loaded could not be kept".to_owned(),
+        loaded: loaded_now(host, goal.target),
+    })
 }
 
 /// Confirms what is loaded already, without loading anything. The caller holds the lock, and nothing waits.
@@ -177,7 +199,22 @@ fn entry(
     })
 }
 
+/// A loaded change waits from now on for somebody to confirm it.
+pub(super) fn await_confirmation(
+    state: &State<'_>,
+    entry: &mut Entry,
+    pending: &mut Pending,
+) -> Result<(), ChangeError> {
+    pending.waits = true;
+    entry.stage = Stage::Waiting;
+    state.set_entry(entry)?;
+    state.set_pending(Some(pending))
+}
+
 /// A loaded change is the confirmed state from now on. The generation number is that at which it was seen to be loaded.
+///
+/// # Errors
+/// What could not be written; then it is not confirmed.
 pub(super) fn keep(
     host: &dyn Host,
     state: &State<'_>,
@@ -186,11 +223,12 @@ pub(super) fn keep(
 ) -> Result<(), ChangeError> {
     entry.stage = Stage::Kept;
     entry.confirmed = true;
-    state.set_confirmed(&entry.confirms)?;
     state.set_entry(entry)?;
+    state.set_confirmed(&entry.confirms)?;
     state.set_pending(None)?;
-    remember(host, state, generation)?;
-    state.prune()
+    // It is done. Without these two the timer lists once more, and the journal is longer for a while.
+    let _ = remember(host, state, generation).and_then(|()| state.prune());
+    Ok(())
 }
 
 /// Remembers at which generation number the host was seen to be right, so that the timer need not list anything until
@@ -266,6 +304,7 @@ pub(super) fn undo(held: &Held<'_>, target: &'static dyn Target, entry: &mut Ent
     match put_back(held, target, entry) {
         Ok(changed) => {
             entry.stage = Stage::Restored;
+            entry.confirmed = false;
             // The journal and the pending file follow what is loaded; that they could not be written is said by the next command.
             let noted = state.set_entry(entry).and_then(|()| state.set_pending(None));
             match (changed, noted) {
@@ -282,16 +321,18 @@ pub(super) fn undo(held: &Held<'_>, target: &'static dyn Target, entry: &mut Ent
                 Ok(()) => undo.to_string(),
                 Err(e) => format!("{undo} (and the journal could not be written: {e})"),
             };
-            let loaded = match side(host, target) {
-                Ok((_, Side { print: None, .. })) => "nothing of harden993".to_owned(),
-                Ok((_, Side { digest: Some(digest), .. })) => {
-                    format!("rules of the policy {digest}, perhaps not all of them")
-                }
-                Ok(_) => "rules of harden993 without a digest".to_owned(),
-                Err(e) => format!("not known ({e})"),
-            };
-            ChangeError::Broken { why, undo, loaded }
+            ChangeError::Broken { why, undo, loaded: loaded_now(host, target) }
         }
+    }
+}
+
+/// What is loaded, for who must know it although it is not as it should be.
+fn loaded_now(host: &dyn Host, target: &'static dyn Target) -> String {
+    match side(host, target) {
+        Ok((_, Side { print: None, .. })) => "nothing of harden993".to_owned(),
+        Ok((_, Side { digest: Some(digest), .. })) => format!("rules of the policy {digest}, perhaps not all of them"),
+        Ok(_) => "rules of harden993 without a digest".to_owned(),
+        Err(e) => format!("not known ({e})"),
     }
 }
 

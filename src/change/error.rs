@@ -95,6 +95,24 @@ pub enum ChangeError {
     },
 }
 
+impl ChangeError {
+    /// Whether the host lacks the right to do it.
+    pub fn is_permission(&self) -> bool {
+        match self {
+            Self::Host(e) => HostError::kind(e) == Some(std::io::ErrorKind::PermissionDenied),
+            Self::Refused { ran, .. } => ran.denied(),
+            _ => false,
+        }
+    }
+
+    /// Whether nothing can be written where it must be: the disk is full, or read-only.
+    pub fn is_unwritable(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        let Self::Host(error) = self else { return false };
+        matches!(error.kind(), Some(StorageFull | QuotaExceeded | ReadOnlyFilesystem))
+    }
+}
+
 fn how(ran: &Ran) -> String {
     match ran.code {
         Some(code) => format!(" with exit code {code}"),

@@ -12,6 +12,7 @@ use crate::target;
 use super::ChangeError;
 use super::apply::undo;
 use super::plan::fingerprint;
+use super::settle::was_kept;
 use super::state::State;
 
 /// How often the guardian looks whether it is still needed.
@@ -110,6 +111,9 @@ pub fn watch(host: &dyn Host, state: &State<'_>, id: &str, seconds: u32) -> Resu
         return Ok(Watch::NotNeeded);
     }
     let Some(mut entry) = state.entry(id)? else { return Ok(Watch::NotNeeded) };
+    if was_kept(state, &entry)? {
+        return Ok(Watch::NotNeeded);
+    }
     let target = target::by_name(&entry.target)
         .ok_or_else(|| ChangeError::NothingThere(format!("there is no target `{}`", entry.target.escape_debug())))?;
     match undo(&held, target, &mut entry, "nobody confirmed in time") {

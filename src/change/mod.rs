@@ -16,7 +16,7 @@ mod tests;
 mod text;
 mod verify;
 
-pub use apply::{Applied, Order, check, execute, keep_as_is, remember};
+pub use apply::{Applied, Order, check, execute, execute_unrecorded, keep_as_is, remember};
 pub use ask::{AddrSetOrd, Answer, Asked, Scope, Unknown, ask};
 pub use effect::{Effect, effect};
 pub use error::ChangeError;

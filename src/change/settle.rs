@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::target::{self, Target};
 
 use super::ChangeError;
-use super::apply::{keep, undo};
+use super::apply::{await_confirmation, keep, undo};
 use super::guard;
 use super::plan::side;
 use super::state::{Confirmed, Entry, Held, Pending, Stage, State};
@@ -58,6 +58,10 @@ pub fn settle(held: &Held<'_>) -> Result<Settled, ChangeError> {
         state.set_pending(None)?;
         return Ok(Settled::Undone { id: pending.id, how: Undone::CutOff });
     };
+    if was_kept(state, &entry)? {
+        keep(host, state, &mut entry, None)?;
+        return Ok(Settled::Kept(pending.id));
+    }
     if pending.boot != guard::boot(host) {
         // A reboot took the rules and the guardian away; what was confirmed is loaded by whoever loads next.
         entry.stage = Stage::Restored;
@@ -80,10 +84,7 @@ pub fn settle(held: &Held<'_>) -> Result<Settled, ChangeError> {
     let (live, found) = side(host, target)?;
     if found.is(&entry.after) {
         if pending.confirm_by.is_some() {
-            pending.waits = true;
-            entry.stage = Stage::Waiting;
-            state.set_entry(&entry)?;
-            state.set_pending(Some(&pending))?;
+            await_confirmation(state, &mut entry, &mut pending)?;
             return Ok(Settled::Waits(pending));
         }
         keep(host, state, &mut entry, live.generation)?;
@@ -95,6 +96,11 @@ pub fn settle(held: &Held<'_>) -> Result<Settled, ChangeError> {
         }
         broken => Err(broken),
     }
+}
+
+/// Whether an entry was confirmed, and whoever did it was cut off before it was struck off what waits.
+pub(super) fn was_kept(state: &State<'_>, entry: &Entry) -> Result<bool, ChangeError> {
+    Ok(entry.stage == Stage::Kept && state.confirmed()?.as_ref() == Some(&entry.confirms))
 }
 
 /// Whether the guardian should have put this back long ago. The guardian itself goes by a clock that nobody can set; by

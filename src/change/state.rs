@@ -376,14 +376,3 @@ fn present<T>(found: Result<T, HostError>) -> Result<Option<T>, HostError> {
         other => other.map(Some),
     }
 }
-
-impl ChangeError {
-    /// Whether the host lacks the right to do it.
-    pub fn is_permission(&self) -> bool {
-        match self {
-            Self::Host(e) => HostError::kind(e) == Some(std::io::ErrorKind::PermissionDenied),
-            Self::Refused { ran, .. } => ran.denied(),
-            _ => false,
-        }
-    }
-}

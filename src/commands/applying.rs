@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::change::{
-    Applied, Closure, Confirmed, Effect, Entry, Finding, Held, Plan, Settled, Stage, State, Undone, left_behind, settle,
+    Applied, ChangeError, Closure, Confirmed, Effect, Entry, Finding, Held, Plan, Settled, Stage, State, Undone,
+    left_behind, settle,
 };
 use crate::host::{Connection, connections};
 use crate::net::AddrSet;
@@ -246,27 +247,24 @@ impl Report for Change {
 
 /// Takes the lock and settles what earlier commands left behind. A dry run only says what that would be.
 pub(super) fn hold<'a>(cx: &Context<'_>, state: &'a State<'a>, dry_run: bool) -> Result<(Held<'a>, Settled), Failure> {
-    settled(cx, state, state.lock().map_err(failure)?, dry_run)
+    let held = state.lock().map_err(failure)?;
+    let settled = settled(cx, &held, dry_run).map_err(failure)?;
+    Ok((held, settled))
 }
 
 /// Settles what earlier commands left behind, for who holds the lock.
-pub(super) fn settled<'a>(
-    cx: &Context<'_>,
-    state: &'a State<'a>,
-    held: Held<'a>,
-    dry_run: bool,
-) -> Result<(Held<'a>, Settled), Failure> {
+pub(super) fn settled(cx: &Context<'_>, held: &Held<'_>, dry_run: bool) -> Result<Settled, ChangeError> {
     if dry_run {
-        return Ok(match left_behind(cx.host, state).map_err(failure)? {
-            Some(pending) if pending.waits => (held, Settled::Waits(pending)),
+        return Ok(match left_behind(cx.host, held.state)? {
+            Some(pending) if pending.waits => Settled::Waits(pending),
             Some(pending) => {
                 cx.warn(format!("the apply {} was cut off; the next command finishes or undoes it", pending.id));
-                (held, Settled::Nothing)
+                Settled::Nothing
             }
-            None => (held, Settled::Nothing),
+            None => Settled::Nothing,
         });
     }
-    let settled = settle(&held).map_err(failure)?;
+    let settled = settle(held)?;
     let said = match &settled {
         Settled::Kept(id) => format!("the apply {id} was cut off after its load; it is complete and kept"),
         Settled::Undone { id, how: Undone::CutOff } => {
@@ -279,21 +277,20 @@ pub(super) fn settled<'a>(
         Settled::Undone { id, how: Undone::Rebooted } => {
             format!("a reboot took the apply {id} away before it was confirmed; what was confirmed before it counts")
         }
-        Settled::Nothing | Settled::Waits(_) => return Ok((held, settled)),
+        Settled::Nothing | Settled::Waits(_) => return Ok(settled),
     };
     // A timer has no terminal: what it has settled must be found later.
     record(cx, &said);
     cx.warn(said);
-    Ok((held, settled))
+    Ok(settled)
 }
 
 /// That another apply waits, as a failure.
 pub(super) fn none_waits(settled: &Settled) -> Result<(), Failure> {
     match settled {
-        Settled::Waits(p) => Err(failure(crate::change::ChangeError::Waits {
-            id: p.id.clone(),
-            confirm_by: p.confirm_by.clone().unwrap_or_default(),
-        })),
+        Settled::Waits(p) => {
+            Err(failure(ChangeError::Waits { id: p.id.clone(), confirm_by: p.confirm_by.clone().unwrap_or_default() }))
+        }
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::change::{
-    ChangeError, Confirmed, Held, Goal, Live, Order, Plan, Scope, Settled, State, check, execute, findings, is_right, of_host, remember, verify,
+    ChangeError, Confirmed, Held, Goal, Live, Order, Plan, Scope, Settled, State, check, execute, execute_unrecorded, findings, is_right, of_host, remember, verify,
 };
 use crate::policy::TargetSettings;
 use crate::profile::{self, Origin};
@@ -54,7 +54,15 @@ impl Verb for Restore {
         if is_right(cx.host, &state).map_err(failure)? {
             return nothing("nothing was changed since the last look");
         }
-        let (held, settled) = patiently(cx, &state, self.dry_run)?;
+        let held = patiently(cx, &state)?;
+        let settled = match settled(cx, &held, self.dry_run) {
+            // What an earlier command left behind can wait; rules that are away cannot.
+            Err(e) if e.is_unwritable() => {
+                cx.warn(e.to_string());
+                Settled::Nothing
+            }
+            other => other.map_err(failure)?,
+        };
         if let Settled::Waits(pending) = settled {
             return nothing(&format!("the apply {} waits to be confirmed", pending.id));
         }
@@ -88,8 +96,9 @@ impl Verb for Restore {
             let digest = rules.as_ref().map(|r| r.digest.to_string());
             let change = Change::planned(target.spec().name, &plan, digest.clone(), Why::default(), found, lists);
             if !plan.changed {
-                if !self.dry_run {
-                    remember(cx.host, &state, generation).map_err(failure)?;
+                // If it cannot be written the next look lists again.
+                if !self.dry_run && let Err(e) = remember(cx.host, &state, generation) {
+                    cx.detail(e.to_string());
                 }
                 return Ok(change.kept());
             }
@@ -110,12 +119,22 @@ impl Verb for Restore {
                 ports: scope.ports.clone(),
                 state_dir: cx.options.state_dir.clone(),
             };
-            match execute(&held, &plan, &goal, &order) {
+            let made = match execute(&held, &plan, &goal, &order) {
+                Err(e) if e.is_unwritable() => {
+                    cx.warn(format!("{e}: the journal will know nothing of this"));
+                    execute_unrecorded(&held, &plan, &goal).map(|()| None)
+                }
+                other => other.map(Some),
+            };
+            match made {
                 Ok(applied) => {
                     let said = format!("{name}: our rules were not as confirmed, and are loaded again");
                     record(cx, &said);
                     cx.warn(said);
-                    return Ok(change.applied(applied));
+                    return Ok(match applied {
+                        Some(applied) => change.applied(applied),
+                        None => change.kept(),
+                    });
                 }
                 Err(ChangeError::NotLoaded { .. } | ChangeError::Stale) if tries < TRIES => {
                     tries += 1;
@@ -128,7 +147,7 @@ impl Verb for Restore {
 }
 
 /// Takes the lock, which at a boot another instance of the units may hold for a moment.
-fn patiently<'a>(cx: &Context<'_>, state: &'a State<'a>, dry_run: bool) -> Result<(Held<'a>, Settled), Failure> {
+fn patiently<'a>(cx: &Context<'_>, state: &'a State<'a>) -> Result<Held<'a>, Failure> {
     let mut left = LOOKS;
     loop {
         match state.lock() {
@@ -136,7 +155,7 @@ fn patiently<'a>(cx: &Context<'_>, state: &'a State<'a>, dry_run: bool) -> Resul
                 left -= 1;
                 cx.host.sleep(BETWEEN);
             }
-            other => return settled(cx, state, other.map_err(failure)?, dry_run),
+            other => return other.map_err(failure),
         }
     }
 }

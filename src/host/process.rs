@@ -42,7 +42,11 @@ pub(super) fn lock(path: &Path) -> Result<Option<Lock>, HostError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let failed = |e| HostError::io(path, e);
     let mut options = fs::OpenOptions::new();
-    let file = options.create(true).truncate(false).write(true).mode(0o600).open(path).map_err(failed)?;
+    let file = match options.create(true).truncate(false).write(true).mode(0o600).open(path) {
+        // A file that is there can be locked, whether it can be written or not.
+        Err(e) if e.kind() == std::io::ErrorKind::ReadOnlyFilesystem => fs::File::open(path).map_err(|_| failed(e))?,
+        other => other.map_err(failed)?,
+    };
     match file.try_lock() {
         Ok(()) => Ok(Some(Lock { file: Some(file) })),
         Err(fs::TryLockError::WouldBlock) => Ok(None),

@@ -12,6 +12,7 @@ mod machine;
 mod dice;
 
 mod cut;
+mod disk;
 mod faults;
 mod guardian;
 mod keeping;

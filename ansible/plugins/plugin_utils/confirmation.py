@@ -15,7 +15,7 @@ TRIES = 10
 # What happened, for a person.
 NO_ANSWER = "the host could not be reached over a fresh connection"
 CUT_OFF = "the connection broke while the rules were loaded"
-NOT_CONFIRMED = "the host was reached over a fresh connection, and the apply did not wait for a confirmation any more"
+TOO_LATE = "the confirmation over a fresh connection came too late"
 
 
 def confirm(host, params, result):
@@ -30,7 +30,7 @@ def confirm(host, params, result):
             return result
         if said and "error" not in said:
             # It answers, and does not confirm: put back already, or somebody else's apply waits now.
-            return lost(result, NOT_CONFIRMED, bool(said.get("rolled_back")))
+            return lost(result, TOO_LATE, bool(said.get("rolled_back")))
         time.sleep(PAUSE)
     return what_became(host, params, result, NO_ANSWER, GRACE)
 
@@ -76,10 +76,10 @@ def lost(result, why, rolled_back):
     result.pop("diff", None)
     if rolled_back:
         result.update(changed=False, stage="restored", confirm_by=None)
-        became = "it has put its old rules back"
+        became = "the host has put its old rules back"
     elif rolled_back is None:
-        became = "it could not be asked whether it has put its old rules back"
+        became = "the host could not be asked whether it has put its old rules back"
     else:
-        became = "it does not say that it has put its old rules back; see `harden993 status`"
+        became = "the host does not say that it has put its old rules back; see `harden993 status`"
     result["msg"] = "%s; %s" % (why, became)
     return result

@@ -102,6 +102,9 @@ fn matching(place: &Place, tcp: &mut bool, dice: &mut Dice, rule: &mut String) {
         6..=8 => {
             let ports = match dice.below(3) {
                 0 => format!(" -m multiport{negated} --dports {}", dice.pick(&["993,22", "143,990:995", "443"])),
+                1 if place.table == "filter" && dice.often(30) => {
+                    format!(" -m conntrack{negated} --ctorigdstport {}", dice.pick(PORTS))
+                }
                 1 => format!(" -m tcp{negated} --dport {}", dice.pick(&["993", "990:1000", ":993", "22"])),
                 _ => format!(" -m tcp{negated} --dport {}", dice.pick(PORTS)),
             };
@@ -119,6 +122,8 @@ fn matching(place: &Place, tcp: &mut bool, dice: &mut Dice, rule: &mut String) {
         12 => ("addrtype", format!(" -m addrtype{negated} --dst-type LOCAL")),
         _ => ("extra", {
             let plain = [
+                " -m conntrack --ctdir ORIGINAL",
+                " -m connmark ! --mark 0x10",
                 " -m state --state NEW",
                 " -m comment --comment \"-j ACCEPT -s 10.0.0.0/8\"",
                 " -m pkttype --pkt-type unicast",

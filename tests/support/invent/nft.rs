@@ -18,6 +18,13 @@ struct Table {
     six: bool,
 }
 
+impl Table {
+    /// Whether the sets of both families of the table are for this one: those of mixed tables are for IPv4.
+    fn pairs(&self) -> bool {
+        self.four || self.family == "ip6"
+    }
+}
+
 /// A ruleset for `nft -f`.
 pub(crate) fn ruleset(dice: &mut Dice) -> String {
     let mut out = String::new();
@@ -44,7 +51,32 @@ pub(crate) fn ruleset(dice: &mut Dice) -> String {
         }
         out.push_str("}\n");
     }
+    if dice.often(10) {
+        ingress(dice, &mut out);
+    }
     out
+}
+
+/// A table whose chain sees packets as they come from a device.
+fn ingress(dice: &mut Dice, out: &mut String) {
+    let device = dice.pick(INTERFACES);
+    let _ = writeln!(
+        out,
+        "table netdev early {{\n\tchain first {{\n\t\ttype filter hook ingress device {device} priority 0; policy accept;"
+    );
+    for _ in 0..=dice.below(3) {
+        let four = dice.often(50);
+        let (header, nets) = if four { ("ip", V4) } else { ("ip6", V6) };
+        let port = if dice.often(50) { format!("tcp dport {} ", dice.pick(PORTS)) } else { String::new() };
+        let _ = writeln!(
+            out,
+            "\t\t{header} saddr {}{} {port}{}",
+            relation(dice),
+            dice.pick(nets),
+            dice.pick(&["drop", "drop", "accept"])
+        );
+    }
+    out.push_str("\t}\n}\n");
 }
 
 fn sets(table: &Table, dice: &mut Dice, out: &mut String) {
@@ -60,6 +92,16 @@ fn sets(table: &Table, dice: &mut Dice, out: &mut String) {
     }
     set("ports", "inet_service", "flags interval;", &dice.some(&["22", "143-200", "443", "990-993", "995"], 4));
     set("doors", "ifname", "", &dice.some(INTERFACES, 3));
+    let (kind, nets) = if table.four { ("ipv4_addr", V4) } else { ("ipv6_addr", V6) };
+    let ports = ["993", "990-995", "22"];
+    let pairs = [0, 1].map(|i| format!("{} . {}", nets[1 + 4 * i], dice.pick(&ports))).join(", ");
+    let _ = writeln!(out, "\tset pairs {{ type {kind} . inet_service; flags interval; elements = {{ {pairs} }} }}");
+    // What a map could jump to is not known yet.
+    let mut ends = || *dice.pick(&["accept", "drop", "return", "continue"]);
+    let sources = [nets[1], nets[4]].map(|n| format!("{n} : {}", ends())).join(", ");
+    let _ = writeln!(out, "\tmap sources {{ type {kind} : verdict; flags interval; elements = {{ {sources} }} }}");
+    let ports = ["993", "22-143", "443"].map(|n| format!("{n} : {}", ends())).join(", ");
+    let _ = writeln!(out, "\tmap by_port {{ type inet_service : verdict; flags interval; elements = {{ {ports} }} }}");
 }
 
 fn rules(table: &Table, first: usize, nat: bool, dice: &mut Dice, out: &mut String) {
@@ -183,7 +225,7 @@ fn plain(table: &Table, first: usize, dice: &mut Dice) -> String {
 }
 
 fn verdict(table: &Table, first: usize, nat: bool, dice: &mut Dice, out: &mut String) {
-    let text = match dice.below(14) {
+    let text = match dice.below(15) {
         0..=2 => "accept".to_owned(),
         3..=4 => "drop".to_owned(),
         5 if !nat => (*dice.pick(&["reject", "meta l4proto tcp reject with tcp reset"])).to_owned(),
@@ -215,6 +257,23 @@ fn verdict(table: &Table, first: usize, nat: bool, dice: &mut Dice, out: &mut St
         }
         // A rule that only counts.
         11 => "counter".to_owned(),
+        12 => match dice.below(7) {
+            0 => format!("ct state vmap {{ new : {}, invalid : drop }}", plain(table, first, dice)),
+            1 => format!(
+                "ct state vmap {{ established : accept, related : accept, new : {} }}",
+                plain(table, first, dice)
+            ),
+            2 => format!("meta l4proto vmap {{ udp : drop, tcp : {} }}", plain(table, first, dice)),
+            3 => format!("tcp dport vmap {{ 993 : {}, * : {} }}", plain(table, first, dice), plain(table, first, dice)),
+            4 if table.pairs() => {
+                format!("{} saddr vmap @sources", if table.four { "ip" } else { "ip6" })
+            }
+            5 => "tcp dport vmap @by_port".to_owned(),
+            _ => {
+                let (header, net) = if table.four { ("ip", V4[1]) } else { ("ip6", V6[1]) };
+                format!("{header} saddr . tcp dport vmap {{ {net} . 990-995 : {} }}", plain(table, first, dice))
+            }
+        },
         _ => plain(table, first, dice),
     };
     out.push_str(&text);

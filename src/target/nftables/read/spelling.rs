@@ -44,10 +44,11 @@ fn statement(value: &Value, old: bool) -> String {
             let over = if inside.get("inv") == Some(&Value::Bool(true)) { "over " } else { "" };
             format!("ct count {over}{}", text("val"))
         }
-        "reject" if inside.get("type").and_then(Value::as_str) == Some("tcp reset") => {
-            "reject with tcp reset".to_owned()
-        }
-        "reject" => "reject".to_owned(),
+        "reject" => match inside.get("type").and_then(Value::as_str) {
+            Some("tcp reset") => "reject with tcp reset".to_owned(),
+            Some(family @ ("icmp" | "icmpv6" | "icmpx")) => format!("reject with {family} type {}", text("expr")),
+            _ => "reject".to_owned(),
+        },
         "set" => put(inside, old),
         "dnat" => translate(inside),
         "redirect" => match inside.get("port") {

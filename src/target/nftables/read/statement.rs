@@ -72,7 +72,11 @@ fn statement(cursor: &mut Cursor<'_, '_>, out: &mut Vec<Statement>) {
         }
         "log" => log(cursor),
         "limit" => Statement::Limit(rate::limit(cursor)),
-        "reject" => reject(cursor),
+        "reject" => {
+            let (how, family) = reject(cursor);
+            out.extend(family.map(of_family));
+            Statement::Reject(how)
+        }
         "notrack" => Statement::NoTrack,
         "flow" => {
             cursor.word();
@@ -264,17 +268,28 @@ fn log(cursor: &mut Cursor<'_, '_>) -> Statement {
     }
 }
 
-fn reject(cursor: &mut Cursor<'_, '_>) -> Statement {
-    let mut how = Refuse::Icmp;
+/// How it is refused, and the family that the answer is of: in tables of both, nft does not print a test of the family before
+/// `reject with icmp`.
+fn reject(cursor: &mut Cursor<'_, '_>) -> (Refuse, Option<Family>) {
+    let (mut how, mut of) = (Refuse::Icmp, None);
     if cursor.takes("with") {
-        let family = cursor.word();
-        if family == Some("tcp") {
-            how = Refuse::Reset;
+        match cursor.word() {
+            Some("tcp") => how = Refuse::Reset,
+            Some("icmp") => of = Some(Family::V4),
+            Some("icmpv6") => of = Some(Family::V6),
+            _ => {}
         }
         cursor.takes("type");
         cursor.word();
     }
-    Statement::Reject(how)
+    (how, of)
+}
+
+/// The test that a packet is of a family.
+fn of_family(family: Family) -> Statement {
+    let key = vec![Operand { field: Field::Network, mask: None }];
+    let name = if family == Family::V4 { "ipv4" } else { "ipv6" };
+    Statement::Match { key, op: Op::Is, right: Right::Value(name.to_owned()) }
 }
 
 fn put(cursor: &mut Cursor<'_, '_>, update: bool) -> Statement {
@@ -474,6 +489,24 @@ mod tests {
         ] {
             assert_eq!(read(old), read(new));
         }
+    }
+
+    #[test]
+    fn an_answer_of_one_family_is_for_that_family() {
+        for (text, family) in [
+            ("reject with icmp port-unreachable", Some("ipv4")),
+            ("reject with icmp type host-prohibited", Some("ipv4")),
+            ("reject with icmpv6 admin-prohibited", Some("ipv6")),
+            ("reject with icmpx type port-unreachable", None),
+            ("reject", None),
+        ] {
+            let all = read(text);
+            let Some((Statement::Reject(Refuse::Icmp), before)) = all.split_last() else { panic!("{text}: {all:?}") };
+            let expected: Vec<Statement> =
+                family.map(|f| read(&format!("meta nfproto {f}"))).into_iter().flatten().collect();
+            assert_eq!(before, expected, "{text}");
+        }
+        assert_eq!(read("reject with tcp reset"), [Statement::Reject(Refuse::Reset)]);
     }
 
     #[test]

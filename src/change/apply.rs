@@ -344,15 +344,24 @@ fn put_back(held: &Held<'_>, target: &'static dyn Target, entry: &Entry) -> Resu
         return Ok(false);
     }
     let before = state.before(&entry.id)?;
-    let Some(before) = before.as_deref() else {
-        return bring(held, target, &live, Wanted::Absent, entry).map(|()| true);
+    let (first, then) = match before.as_deref() {
+        // The difference alone keeps counters and limits. If that does not do it, it is loaded as a whole.
+        Some(before) => (Wanted::Snapshot(before), Wanted::Anew(before)),
+        None => (Wanted::Absent, Wanted::Absent),
     };
-    // The difference alone keeps counters and limits. If that does not do it, it is loaded as a whole.
-    if bring(held, target, &live, Wanted::Snapshot(before), entry).is_err() {
-        let (live, _) = side(host, target)?;
-        bring(held, target, &live, Wanted::Anew(before), entry)?;
+    if bring(held, target, &live, first, entry).is_ok() {
+        return Ok(true);
     }
-    Ok(true)
+    // What counts is what is loaded: a tool may have done its work before it failed.
+    let (live, found) = side(host, target)?;
+    if found.has_rules_of(&entry.before) {
+        return Ok(true);
+    }
+    let failed = bring(held, target, &live, then, entry);
+    if failed.is_err() && side(host, target)?.1.has_rules_of(&entry.before) {
+        return Ok(true);
+    }
+    failed.map(|()| true)
 }
 
 /// Loads what was there before an entry, and looks whether it is there.

@@ -206,6 +206,7 @@ pub(super) fn failure(error: ChangeError) -> Failure {
         ChangeError::Stale | ChangeError::Busy => {
             Some("run the command again, so that it plans on what is loaded now".to_owned())
         }
+        ChangeError::State { .. } => Some("move this file away, and run `harden993 apply` again".to_owned()),
         ChangeError::Locked => Some("wait until it has ended".to_owned()),
         ChangeError::Waits { .. } => {
             Some("`harden993 confirm` keeps it, `harden993 rollback` takes it back".to_owned())

@@ -199,12 +199,16 @@ pub(super) fn confirmed_scope(cx: &Context<'_>, state: &State<'_>) -> Result<Opt
     }
 }
 
-/// The rules of the confirmed state; none if nothing of ours is to be loaded.
-pub(super) fn confirmed_rules(cx: &Context<'_>, state: &State<'_>) -> Result<Option<Rules>, Failure> {
-    match state.confirmed().map_err(failure)? {
+/// The rules of a state that is confirmed, or would be; none if nothing of ours is to be loaded.
+pub(super) fn rules_of(
+    cx: &Context<'_>,
+    state: &State<'_>,
+    confirmed: Option<&Confirmed>,
+) -> Result<Option<Rules>, Failure> {
+    match confirmed {
         Some(Confirmed::Profile { id, target: name, closed }) => {
-            let target = named(&name)?;
-            Ok(Some(Rules::of(&confirmed_profile(cx, state, &id)?, target, None, closed)?))
+            let target = named(name)?;
+            Ok(Some(Rules::of(&confirmed_profile(cx, state, id)?, target, None, *closed)?))
         }
         _ => Ok(None),
     }

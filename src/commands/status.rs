@@ -3,20 +3,20 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::change::{Confirmed, Finding, Live, Scope, State, findings, holders, verify};
+use crate::change::{Confirmed, Finding, Live, Scope, State, findings, holders, left_behind, verify};
 use crate::policy::TargetSettings;
 use crate::target::{self, Counter, Target};
 
 use super::applying::EntryObject;
 use super::current::{Current, failure, targets};
-use super::restore::confirmed_rules;
+use super::restore::rules_of;
 use super::shape::{self, FindingShape};
 use super::verify::Integrity;
 use super::{Context, Exit, Failure, Line, Page, Report, Role, Verb};
 
 /// Show what is loaded on this host, and whether it is what was confirmed
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 all is as confirmed, 1 there is a finding.")]
+#[command(after_help = "Exit codes: 0 all is as confirmed, or as what waits would have it; 1 there is a finding.")]
 pub struct Status {
     /// The firewall; without it, the one that holds our rules
     #[arg(long, value_name = "TARGET", value_parser = targets())]
@@ -67,14 +67,21 @@ impl Verb for Status {
     fn run(self, cx: &Context<'_>) -> Result<HostStatus, Failure> {
         let state = State::new(cx.host, &cx.options.state_dir);
         let confirmed = state.confirmed().map_err(failure)?;
-        let named = self.target.clone().or_else(|| match &confirmed {
+        let pending = left_behind(cx.host, &state).map_err(failure)?;
+        // While something waits that is what is to be loaded, and no drift.
+        let waits = match pending.as_ref().filter(|p| p.waits) {
+            Some(p) => state.entry(&p.id).map_err(failure)?.map(|e| e.confirms),
+            None => None,
+        };
+        let due = waits.as_ref().or(confirmed.as_ref());
+        let named = self.target.clone().or_else(|| match due {
             Some(Confirmed::Profile { target, .. }) => Some(target.clone()),
             _ => None,
         });
         let seen = Current { current: Vec::new(), target: named.filter(|n| target::by_name(n).is_some()) }.read(cx)?;
         let target = seen.target;
-        let rules = confirmed_rules(cx, &state)?;
-        let confirmed_for = match &confirmed {
+        let rules = rules_of(cx, &state, due)?;
+        let confirmed_for = match due {
             Some(Confirmed::Profile { target, .. }) => target::by_name(target),
             _ => None,
         };
@@ -91,13 +98,12 @@ impl Verb for Status {
         } else {
             found.extend(crate::change::of_host(target.platform(), seen.ruleset()));
             if !holders(target.platform(), seen.ruleset()).is_empty() {
-                found.push(match &confirmed {
+                found.push(match due {
                     Some(Confirmed::Absent) => Finding::drift("our rules are loaded, and it is confirmed that none are"),
                     _ => Finding::unconfirmed(),
                 });
             }
         }
-        let pending = state.pending().map_err(failure)?;
         if let Some(p) = pending.as_ref().filter(|p| !p.waits) {
             found.push(Finding::cut_off(&p.id));
         }
@@ -152,6 +158,7 @@ impl Report for HostStatus {
     fn page(self) -> Page {
         let mut page = Page::new();
         let (role, word) = match (self.loaded, self.integrity) {
+            (true, Some(Integrity::Intact)) if self.waiting.is_some() => (Role::Warn, "loaded, and waits to be confirmed"),
             _ if self.other.is_some() => {
                 (Role::Warn, if self.loaded { "some of our rules are loaded" } else { "none of our rules are loaded" })
             }

@@ -106,6 +106,36 @@ fn a_tool_that_fails_changes_nothing_or_is_put_back() {
     });
 }
 
+/// A tool that does its work and then fails: what is loaded counts, and what is said of it is true.
+#[test]
+fn a_tool_that_fails_after_its_work_is_put_back() {
+    inside("faults::a_tool_that_fails_after_its_work_is_put_back", || {
+        for backend in Backend::ALL {
+            let machine = Machine::new(backend);
+            let old = machine.profile("old", &["198.51.100.0/24", "2001:db8:1::/48"], "");
+            let new = machine.profile("new", &["203.0.113.0/24", "2001:db8:2::/48"], "");
+            for before in [None, Some(&old)] {
+                if let Some(before) = before {
+                    machine.apply(before);
+                }
+                let ours =
+                    || backend.rules().lines().filter(|l| l.contains("993")).map(str::to_owned).collect::<Vec<_>>();
+                let rules = ours();
+                machine.wrap(
+                    "case \"$0 $*\" in *-c*-f*|*-f*-c*|*--test*) exec $real \"$@\" ;; \
+                     *restore*|*-f*) $real \"$@\"; echo broken >&2; exit 1 ;; esac\nexec $real \"$@\"",
+                );
+                let done = machine.harden993(&["apply", "--yes", "--target", backend.target(), "--profile", &new]);
+                machine.unwrap_tools();
+                assert_eq!(done.code, Some(4), "{backend:?}, {before:?}: {done:?}");
+                assert_eq!(ours(), rules, "{backend:?}, {before:?}: {done:?}");
+                assert_eq!(machine.harden993(&["status"]).code, Some(0), "{backend:?}, {before:?}");
+            }
+            machine.clear();
+        }
+    });
+}
+
 /// A listing that is rubbish is never taken for an empty one.
 #[test]
 fn a_tool_that_prints_rubbish_is_refused() {

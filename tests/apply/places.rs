@@ -184,8 +184,15 @@ fn status_tells_what_is_loaded() {
         let more = machine.profile("more", &["203.0.113.0/24"], "");
         let done = machine.harden993(&["apply", "--yes", "--confirm", "600", "--format", "json", "--profile", &more]);
         let applied: serde_json::Value = serde_json::from_str(&done.out).expect("one object");
-        let done = machine.harden993(&["status", "--format", "json"]);
-        let waiting: serde_json::Value = serde_json::from_str(&done.out).expect("one object");
+        // What waits is what is to be loaded, and no drift.
+        let waiting = status(0);
+        assert_eq!(
+            (&waiting["integrity"], &waiting["loaded_digest"]),
+            (&"intact".into(), &applied["digest"]),
+            "{waiting}"
+        );
+        let page = machine.harden993(&["status"]);
+        assert!(page.out.contains("loaded, and waits to be confirmed"), "{page:?}");
         assert_eq!(
             (&waiting["waiting"]["id"], &waiting["waiting"]["confirm_by"]),
             (&applied["id"], &applied["confirm_by"])

@@ -1,5 +1,7 @@
 //! Somebody changes what is ours: the diff is exactly what he did, by address, and packets say the same.
 
+use std::collections::BTreeSet;
+
 use harden993::net::AddrSet;
 
 use crate::dice::Dice;
@@ -12,7 +14,7 @@ use crate::mutants;
 const ROUNDS: u64 = 24;
 
 /// What is loaded, in a form that can be loaded again: nft's listing of our table, or what iptables saves of `filter`.
-fn listing(backend: Backend) -> Vec<(String, String)> {
+pub(crate) fn listing(backend: Backend) -> Vec<(String, String)> {
     let save = |variant: &str| {
         ["iptables", "ip6tables"]
             .map(|p| (format!("{p}-{variant}-restore"), run(&format!("{p}-{variant}-save"), &["-t", "filter"], "")))
@@ -26,7 +28,7 @@ fn listing(backend: Backend) -> Vec<(String, String)> {
 }
 
 /// Loads a listing; whether the firewall took it.
-fn reload(program: &str, text: &str) -> bool {
+pub(crate) fn reload(program: &str, text: &str) -> bool {
     if program == "nft" {
         let whole = format!("table inet harden993\ndelete table inet harden993\n{text}");
         return try_run("nft", &["-f", "-"], &whole).is_ok();
@@ -91,13 +93,46 @@ fn change(backend: Backend, dice: &mut Dice) -> Option<String> {
     reload(program, &new).then_some(done)
 }
 
+/// Adds an element to a set of ours or deletes one, as somebody does it at a prompt; what was done, or none if nft refused.
+fn element(_: Backend, dice: &mut Dice) -> Option<String> {
+    let text = run("nft", &["list", "table", "inet", "harden993"], "");
+    let mut sets = Vec::new();
+    for block in text.split("\tset ").skip(1) {
+        let block = block.split("\n\t}").next().expect("a block");
+        let name = block.split_whitespace().next().expect("a name");
+        let Some((_, elements)) = block.split_once("elements = {").filter(|_| !block.contains("dynamic")) else {
+            continue;
+        };
+        let elements = elements.split('}').next().expect("elements end").split(',').map(str::trim);
+        sets.push((name.to_owned(), elements.map(str::to_owned).collect::<Vec<_>>()));
+    }
+    if sets.is_empty() {
+        return None;
+    }
+    let (name, elements) = dice.pick(&sets);
+    let old = dice.pick(elements);
+    let (verb, element) = if dice.below(2) == 0 {
+        ("delete", old.clone())
+    } else {
+        // The same network, with another bit in its front.
+        let (address, length) = old.split_once('/').map_or((old.as_str(), ""), |(a, l)| (a, l));
+        let address = match address.split('-').next().expect("an address").parse().ok()? {
+            std::net::IpAddr::V4(a) => std::net::Ipv4Addr::from(u32::from(a) ^ 1 << (20 + dice.below(10))).to_string(),
+            std::net::IpAddr::V6(a) => std::net::Ipv6Addr::from(u128::from(a) ^ 1 << (88 + dice.below(38))).to_string(),
+        };
+        ("add", if length.is_empty() { address } else { format!("{address}/{length}") })
+    };
+    let done = format!("{verb} element inet harden993 {name} {{ {element} }}");
+    try_run("nft", &["-f", "-"], &done).is_ok().then_some(done)
+}
+
 /// Changes what is ours, again and again, and holds `diff` to packets: who gains by the load that puts things right is who
 /// came not in before it and does after it, and who loses the other way round.
-fn changes_are_told(test: &str, backend: Backend) {
+fn changes_are_told(test: &str, backend: Backend, change: fn(Backend, &mut Dice) -> Option<String>) {
     inside(test, || {
         let lab = Lab::new(INTERFACES);
         let mut field = Field::new(&lab, backend);
-        let (mut rounds, mut effective) = (0, 0);
+        let (mut rounds, mut effective, mut verbs) = (0, 0, BTreeSet::new());
         for seed in 0.. {
             if rounds == ROUNDS {
                 break;
@@ -111,6 +146,7 @@ fn changes_are_told(test: &str, backend: Backend) {
                 continue;
             }
             rounds += 1;
+            verbs.extend(done.split(' ').next().map(str::to_owned));
             let said = field.json("diff", 1);
             assert!(said["changed"] == true && said["text"] != "", "{backend:?}, {seed}, {done}: {said}");
             let effect = entries(&said["effect"]);
@@ -141,20 +177,26 @@ fn changes_are_told(test: &str, backend: Backend) {
             }
         }
         assert!(effective * 3 > rounds as usize, "only {effective} of {rounds} changes let somebody in or out");
+        assert!(verbs.len() > 1, "more than one kind of change: {verbs:?}");
     });
 }
 
 #[test]
 fn changes_of_nftables_are_told() {
-    changes_are_told("altered::changes_of_nftables_are_told", Backend::Nftables);
+    changes_are_told("altered::changes_of_nftables_are_told", Backend::Nftables, change);
+}
+
+#[test]
+fn elements_of_nftables_are_told() {
+    changes_are_told("altered::elements_of_nftables_are_told", Backend::Nftables, element);
 }
 
 #[test]
 fn changes_of_iptables_nft_are_told() {
-    changes_are_told("altered::changes_of_iptables_nft_are_told", Backend::IptablesNft);
+    changes_are_told("altered::changes_of_iptables_nft_are_told", Backend::IptablesNft, change);
 }
 
 #[test]
 fn changes_of_iptables_legacy_are_told() {
-    changes_are_told("altered::changes_of_iptables_legacy_are_told", Backend::IptablesLegacy);
+    changes_are_told("altered::changes_of_iptables_legacy_are_told", Backend::IptablesLegacy, change);
 }

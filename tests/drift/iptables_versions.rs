@@ -9,7 +9,7 @@ use crate::dice::Dice;
 use crate::saved::{Desk, drafts, shuffled};
 
 /// The two parts of a loader: what it gives to each family's restore.
-fn parts(loader: &str) -> [String; 2] {
+pub(crate) fn parts(loader: &str) -> [String; 2] {
     ["H993-IPV4", "H993-IPV6"].map(|mark| {
         let (_, rest) = loader.split_once(&format!("<<'{mark}'\n")).expect("the loader has both families");
         rest.split_once(&format!("{mark}\n")).expect("each ends").0.to_owned()
@@ -17,7 +17,7 @@ fn parts(loader: &str) -> [String; 2] {
 }
 
 /// One family as iptables saves it: the built-in chains, with the jumps that the loader adds, before ours.
-fn saved(tool: &str, variant: &str, part: &str, docker: bool) -> String {
+pub(crate) fn saved(tool: &str, variant: &str, part: &str, docker: bool) -> String {
     let built = if variant == "nft" { "nf_tables" } else { "legacy" };
     let forward = if docker { "DOCKER-USER" } else { "FORWARD" };
     let chains = part.lines().filter(|l| l.starts_with(':'));
@@ -56,7 +56,7 @@ fn lines(text: &str, mut rewrite: impl FnMut(&str) -> String) -> String {
 }
 
 /// With `-c`: counters before each rule.
-fn counted(text: &str, dice: &mut Dice) -> String {
+pub(crate) fn counted(text: &str, dice: &mut Dice) -> String {
     lines(text, |l| {
         if l.starts_with("-A ") {
             format!("[{}:{}] {l}", dice.below(99_999), dice.below(9_999_999))
@@ -67,7 +67,7 @@ fn counted(text: &str, dice: &mut Dice) -> String {
 }
 
 /// Masks as dotted quads, as versions before 1.4.3 print them.
-fn dotted(text: &str) -> String {
+pub(crate) fn dotted(text: &str) -> String {
     lines(text, |l| {
         let Some((head, rest)) = l.split_once(" -s ") else { return l.to_owned() };
         let (network, tail) = rest.split_once(' ').expect("something follows");
@@ -81,7 +81,7 @@ fn dotted(text: &str) -> String {
 }
 
 /// Other words for the same: units, quotes, an option before another.
-fn otherwise(text: &str) -> String {
+pub(crate) fn otherwise(text: &str) -> String {
     lines(text, |l| {
         let l = l.replace("/min ", "/minute ").replace(" 1/sec ", " 60/minute ").replace("/sec ", "/second ");
         let l = l.replace("--comment harden993-", "--comment \"harden993-");
@@ -101,7 +101,7 @@ fn otherwise(text: &str) -> String {
 
 /// The chains declared in another order, and the rules chain by chain in another order. Those of trees stay, as all versions
 /// list chains by name.
-fn reordered(text: &str, dice: &mut Dice) -> String {
+pub(crate) fn reordered(text: &str, dice: &mut Dice) -> String {
     let all: Vec<&str> = text.lines().collect();
     let chains: Vec<&str> = all.iter().copied().filter(|l| l.starts_with(':')).collect();
     let rules: Vec<&str> = all.iter().copied().filter(|l| l.starts_with("-A ")).collect();

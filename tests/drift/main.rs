@@ -18,6 +18,7 @@ mod iptables_versions;
 mod nft_versions;
 mod pf_dialects;
 mod saved;
+mod texts;
 mod windows_exports;
 
 // What needs a kernel with netfilter.
@@ -55,6 +56,8 @@ mod altered;
 mod beside;
 #[cfg(target_os = "linux")]
 mod judge;
+#[cfg(target_os = "linux")]
+mod limits;
 #[cfg(target_os = "linux")]
 mod others;
 #[cfg(target_os = "linux")]

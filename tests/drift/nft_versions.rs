@@ -8,7 +8,7 @@ use crate::dice::Dice;
 use crate::saved::{Desk, drafts, shuffled};
 
 /// The listing of a rendering: our table alone, as nft prints it.
-fn listed(rendering: &str) -> String {
+pub(crate) fn listed(rendering: &str) -> String {
     let lines = rendering.lines().filter(|l| !l.starts_with('#') && !l.is_empty() && !l.starts_with("delete table"));
     let mut out: String = lines.filter(|l| *l != "table inet harden993").fold(String::new(), |mut out, line| {
         // Writing to a String cannot fail.
@@ -39,7 +39,7 @@ fn v1_0_6(text: &str) -> String {
 }
 
 /// 0.9.8 prints two blanks behind a count of connections, braces around one port, and no default burst.
-fn v0_9_8(text: &str) -> String {
+pub(crate) fn v0_9_8(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
         let mut line = line.replace(" burst 5 packets", "");
@@ -97,7 +97,7 @@ fn v1_1(text: &str) -> String {
 }
 
 /// As `nft -a` prints it: a handle behind each head and rule, which is a comment.
-fn with_handles(text: &str) -> String {
+pub(crate) fn with_handles(text: &str) -> String {
     let mut handle = 1;
     text.lines().fold(String::new(), |mut out, line| {
         let is_rule = line.starts_with("\t\t")
@@ -112,7 +112,7 @@ fn with_handles(text: &str) -> String {
 }
 
 /// As a host prints it that packets have met: counters, and what sets hold of the connections and rates that they count.
-fn in_use(text: &str, dice: &mut Dice) -> String {
+pub(crate) fn in_use(text: &str, dice: &mut Dice) -> String {
     let mut out = String::with_capacity(text.len());
     let mut set = "";
     for line in text.lines() {
@@ -140,7 +140,7 @@ fn in_use(text: &str, dice: &mut Dice) -> String {
 }
 
 /// Sets, chains and elements in another order.
-fn reordered(text: &str, dice: &mut Dice) -> String {
+pub(crate) fn reordered(text: &str, dice: &mut Dice) -> String {
     let objects = shuffled(objects(text), dice).into_iter().map(|object| {
         let Some((head, rest)) = object.split_once("elements = { ") else { return object };
         let (elements, tail) = rest.split_once(" }").expect("elements end");
@@ -151,7 +151,7 @@ fn reordered(text: &str, dice: &mut Dice) -> String {
 }
 
 /// Prefixes of sets as the ranges that they are, which `auto-merge` and older kernels print.
-fn as_ranges(text: &str) -> String {
+pub(crate) fn as_ranges(text: &str) -> String {
     let object = |object: String| {
         let Some((head, rest)) = object.split_once("elements = { ") else { return object };
         let (elements, tail) = rest.split_once(" }").expect("elements end");

@@ -9,7 +9,7 @@ use crate::saved::{Desk, drafts, shuffled};
 
 /// How a dialect prints rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Dialect {
+pub(crate) enum Dialect {
     OpenBsd,
     FreeBsd,
     MacOs,
@@ -84,7 +84,7 @@ fn anchor(file: &str) -> (Vec<String>, Vec<(String, Vec<String>)>) {
 
 /// How a listing was taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Form {
+pub(crate) enum Form {
     /// `pfctl -sr`.
     Plain,
     /// `pfctl -sr` with ports by their names.
@@ -94,7 +94,7 @@ enum Form {
 }
 
 /// A capture of a host, as our script takes it or as somebody types the commands.
-fn capture(dialect: Dialect, file: &str, form: Form, dice: &mut Dice) -> String {
+pub(crate) fn capture(dialect: Dialect, file: &str, form: Form, dice: &mut Dice) -> String {
     let (rules, tables) = anchor(file);
     let (option, mut shown) = (if form == Form::Verbose { "-vvsr" } else { "-sr" }, String::new());
     for (number, rule) in rules.iter().enumerate() {

@@ -25,9 +25,14 @@ impl Desk {
         let degrade = Feature::ALL.map(|f| format!("\"{}\"", f.word())).join(", ");
         let profile =
             written::profile("generated", draft) + &format!("[target.{target}]\ndegrade = [{degrade}]\n{keys}\n");
+        Self::of(&profile)
+    }
+
+    /// The desk with a profile.
+    pub(crate) fn of(profile: &str) -> Self {
         let host = Recorded::default();
-        host.put(Path::new("/srv/harden993.toml"), profile.clone());
-        Self { host, profile }
+        host.put(Path::new("/srv/harden993.toml"), profile.to_owned());
+        Self { host, profile: profile.to_owned() }
     }
 
     fn run(&self, args: &[&str]) -> Done {

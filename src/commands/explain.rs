@@ -5,7 +5,7 @@ mod part;
 mod reason;
 mod way;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use serde::Serialize;
@@ -302,6 +302,9 @@ impl Report for Explanation {
             if told.parts.len() > SHOWN {
                 let more = told.parts.len() - SHOWN;
                 page.line(Line::new().dim(format!("and {more} more parts; --all shows them")));
+                for (verdict, set) in told.totals() {
+                    page.line(Line::new().plain("in all: ").with(role(verdict), verdict).plain(format!("  {}", shape::size(&set))));
+                }
             }
         }
         page
@@ -312,6 +315,18 @@ impl Report for Explanation {
 const SHOWN: usize = 40;
 
 impl Told {
+    /// What becomes of all parts together, by verdict.
+    fn totals(&self) -> Vec<(&'static str, AddrSet)> {
+        let mut spans: BTreeMap<&'static str, (Vec<Span<u32>>, Vec<Span<u128>>)> = BTreeMap::new();
+        for part in &self.parts {
+            let (v4, v6) = spans.entry(part.verdict).or_default();
+            v4.extend(part.networks.v4.spans());
+            v6.extend(part.networks.v6.spans());
+        }
+        let set = |(v4, v6): (Vec<_>, Vec<_>)| AddrSet { v4: v4.into_iter().collect(), v6: v6.into_iter().collect() };
+        spans.into_iter().map(|(verdict, parts)| (verdict, set(parts))).collect()
+    }
+
     fn heading(&self) -> Line {
         let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
         let ports = format!("{} {}", if ports.len() == 1 { "port" } else { "ports" }, ports.join(", "));
@@ -323,14 +338,17 @@ impl Told {
     }
 }
 
+fn role(verdict: &str) -> Role {
+    match verdict {
+        "accept" => Role::Good,
+        "limit" => Role::Warn,
+        _ => Role::Bad,
+    }
+}
+
 impl Part {
     fn verdict(&self) -> Line {
-        let role = match self.verdict {
-            "accept" => Role::Good,
-            "limit" => Role::Warn,
-            _ => Role::Bad,
-        };
-        Line::new().with(role, self.verdict)
+        Line::new().with(role(self.verdict), self.verdict)
     }
 
     fn reason(&self) -> String {

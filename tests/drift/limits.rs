@@ -1,6 +1,7 @@
 //! Limits that come, go and change: who is said to be limited, unlimited or limited otherwise, beside how much of a burst of
 //! packets gets in before and after.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crate::altered::{listing, reload};
@@ -35,12 +36,13 @@ fn sources(network: usize, turn: usize) -> [IpAddr; 2] {
 fn profile(backend: Backend, class: impl Fn(Class, Class) -> Class) -> String {
     let mut out =
         "schema = 1\nname = \"limits\"\n[service]\nplaintext_imap = \"leave\"\n[untrusted]\nlog = false\n".to_owned();
+    // Writing to a String cannot fail.
     for (name, wanted) in [("free", FREE), ("three", Some(3)), ("six", Some(6))] {
         let of: Vec<usize> = networks().filter(|(_, a, b)| class(*a, *b) == wanted).map(|(n, ..)| n).collect();
         let list: Vec<String> = of.iter().map(|n| format!("\"10.77.{n}.0/24\", \"fd77:{n:x}::/48\"")).collect();
-        out += &format!("[[trusted]]\nname = \"{name}\"\nnetworks = [{}]\n", list.join(", "));
+        let _ = writeln!(out, "[[trusted]]\nname = \"{name}\"\nnetworks = [{}]", list.join(", "));
         if let Some(burst) = wanted {
-            out += &format!("limits = {{ new_connections = \"1/hour\", burst = {burst} }}\n");
+            let _ = writeln!(out, "limits = {{ new_connections = \"1/hour\", burst = {burst} }}");
         }
     }
     out + backend.settings()

@@ -145,6 +145,12 @@ impl Why {
         Self(out)
     }
 
+    /// All reasons of the effect of this number.
+    fn all(&self, effect: usize) -> impl Iterator<Item = (&str, &str)> {
+        let reasons = self.0.range((effect, String::new())..(effect + 1, String::new()));
+        reasons.map(|((_, network), reason)| (network.as_str(), reason.as_str()))
+    }
+
     /// The reason of a network in the effect of this number.
     pub(super) fn get(&self, effect: usize, network: &str) -> Option<&str> {
         self.0.get(&(effect, network.to_owned())).map(String::as_str)
@@ -177,8 +183,14 @@ const LINES: usize = 60;
 
 /// Writes the effects.
 pub(super) fn page(page: &mut Page, effects: &[Effect], why: &Why, lists: Lists) {
-    for (number, effect) in effects.iter().enumerate().filter(|(_, e)| !e.is_empty()) {
-        page.gap().line(QuestionShape::from(&effect.asked).head());
+    let touched = effects.iter().enumerate().filter(|(_, e)| !e.is_empty());
+    let same = |(a, one): &(usize, &Effect), (b, other): &(usize, &Effect)| {
+        Effect::LISTS.iter().all(|(_, list)| list(one) == list(other))
+            && one.unknown == other.unknown
+            && why.all(*a).eq(why.all(*b))
+    };
+    for (question, ports, (number, effect)) in shape::by_port(touched, |(_, e)| QuestionShape::from(&e.asked), same) {
+        page.gap().line(question.head(&ports));
         for (name, role) in ORDER {
             shape::listed(page, role, name, list(effect, name), lists, |prefix| why.get(number, prefix));
         }

@@ -96,8 +96,12 @@ impl Report for Reached {
 
     fn page(self) -> Page {
         let mut page = Page::new();
-        for answered in &self.questions {
-            page.gap().line(answered.question.head());
+        let same = |a: &&Answered, b: &&Answered| {
+            (&a.reach.reachable, &a.reach.limited, &a.reach.refused, &a.reach.unknown)
+                == (&b.reach.reachable, &b.reach.limited, &b.reach.refused, &b.reach.unknown)
+        };
+        for (question, ports, answered) in shape::by_port(self.questions.iter(), |q| q.question.clone(), same) {
+            page.gap().line(question.head(&ports));
             let reach = &answered.reach;
             let whole = |set: &AddrSet| (set.v4.count(), set.v6.count());
             if whole(&reach.reachable) == whole(&everybody()) {

@@ -90,9 +90,11 @@ impl From<&Asked> for QuestionShape {
 }
 
 impl QuestionShape {
-    /// The question as the head of a paragraph.
-    pub(super) fn head(&self) -> Line {
-        let mut line = Line::new().strong(format!("port {}", self.port));
+    /// The question, asked of these ports, as the head of a paragraph.
+    pub(super) fn head(&self, ports: &[u16]) -> Line {
+        let list: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let word = if ports.len() == 1 { "port" } else { "ports" };
+        let mut line = Line::new().strong(format!("{word} {}", list.join(", ")));
         if self.path == "forwarded" {
             line = line.plain(", forwarded");
         }
@@ -104,6 +106,26 @@ impl QuestionShape {
         }
         line
     }
+}
+
+/// Answers that differ in nothing but the port are told to people as one: each with its ports, in the order of the first.
+pub(super) fn by_port<T>(
+    all: impl Iterator<Item = T>,
+    question: impl Fn(&T) -> QuestionShape,
+    same: impl Fn(&T, &T) -> bool,
+) -> Vec<(QuestionShape, Vec<u16>, T)> {
+    let mut out: Vec<(QuestionShape, Vec<u16>, T)> = Vec::new();
+    for one in all {
+        let asked = question(&one);
+        let alike = |(other, _, first): &&mut (QuestionShape, Vec<u16>, T)| {
+            (other.path, &other.interface, &other.to) == (asked.path, &asked.interface, &asked.to) && same(first, &one)
+        };
+        match out.iter_mut().find(alike) {
+            Some((_, ports, _)) => ports.push(asked.port),
+            None => out.push((asked.clone(), vec![asked.port], one)),
+        }
+    }
+    out
 }
 
 /// Sources of which something cannot be told.

@@ -139,8 +139,13 @@ impl Report for Verification {
                 .plain(" (`harden993 diff` shows the difference)"),
             Integrity::Absent => Line::new().with(Role::Warn, "  none of our rules are loaded"),
         });
-        for q in self.questions.iter().filter(|q| !q.verified.holds()) {
-            page.gap().line(q.question.head());
+        let same = |a: &&Answered, b: &&Answered| {
+            (&a.verified.missing, &a.verified.excess, &a.verified.unknown)
+                == (&b.verified.missing, &b.verified.excess, &b.verified.unknown)
+        };
+        let differ = self.questions.iter().filter(|q| !q.verified.holds());
+        for (question, ports, q) in shape::by_port(differ, |q| q.question.clone(), same) {
+            page.gap().line(question.head(&ports));
             shape::networks(&mut page, Role::Bad, "missing", &q.verified.missing, self.lists);
             shape::networks(&mut page, Role::Bad, "excess", &q.verified.excess, self.lists);
             shape::unknown(&mut page, &q.verified.unknown, self.lists);

@@ -5,7 +5,7 @@ mod part;
 mod reason;
 mod way;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use clap::Args;
 use serde::Serialize;
@@ -317,14 +317,15 @@ const SHOWN: usize = 40;
 impl Told {
     /// What becomes of all parts together, by verdict.
     fn totals(&self) -> Vec<(&'static str, AddrSet)> {
-        let mut spans: BTreeMap<&'static str, (Vec<Span<u32>>, Vec<Span<u128>>)> = BTreeMap::new();
-        for part in &self.parts {
-            let (v4, v6) = spans.entry(part.verdict).or_default();
-            v4.extend(part.networks.v4.spans());
-            v6.extend(part.networks.v6.spans());
-        }
-        let set = |(v4, v6): (Vec<_>, Vec<_>)| AddrSet { v4: v4.into_iter().collect(), v6: v6.into_iter().collect() };
-        spans.into_iter().map(|(verdict, parts)| (verdict, set(parts))).collect()
+        let verdicts: BTreeSet<&'static str> = self.parts.iter().map(|p| p.verdict).collect();
+        let set = |verdict| {
+            let of = || self.parts.iter().filter(move |p| p.verdict == verdict);
+            AddrSet {
+                v4: of().flat_map(|p| p.networks.v4.spans()).copied().collect(),
+                v6: of().flat_map(|p| p.networks.v6.spans()).copied().collect(),
+            }
+        };
+        verdicts.into_iter().map(|verdict| (verdict, set(verdict))).collect()
     }
 
     fn heading(&self) -> Line {

@@ -16,9 +16,9 @@ const HUGE: usize = 100_000_000;
 /// The processor seconds that a listing may take in an unoptimised build.
 const SECONDS: u64 = 60;
 
-/// What any listing may take of memory, in bytes, and how many bytes more for each of its own. The most are taken by rules
-/// of nft that test the source alone: each is kept with its text.
-const MEMORY: (u64, u64) = (256 << 20, 32);
+/// What any listing may take of memory, in bytes, and how many bytes more for each of its own. The most are taken by single
+/// rules, of which each is kept with its text.
+const MEMORY: (u64, u64) = (256 << 20, 18);
 
 /// The variable by which a test knows that it is the child.
 const CHILD: &str = "HARDEN993_HOSTILE";

@@ -230,7 +230,8 @@ fn answers(policy: &Policy, ruleset: &Ruleset) -> Vec<Answer> {
 /// The rule that sends what is asked about to another address.
 fn sending(ruleset: &Ruleset, answer: &Answer) -> Option<String> {
     let (_, rewrites) = Evaluator::new(ruleset).ask_with_rewrites(&answer.question);
-    let sends = |then: &Then| rewrites.iter().any(|(r, _)| r.to.is_some() && *then == Then::Rewrite(r.clone()));
+    let sends =
+        |then: &Then| rewrites.iter().any(|(r, _)| r.to.is_some() && matches!(then, Then::Rewrite(to) if **to == *r));
     let rule = ruleset.chains.iter().flat_map(|c| &c.rules).find(|r| sends(&r.then))?;
     ruleset.origin_of(rule.origin).map(ToString::to_string)
 }

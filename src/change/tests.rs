@@ -25,7 +25,8 @@ fn port(n: u16) -> Match {
 fn stage(rules: &mut Ruleset, hook: Hook, nat: bool, policy: Then, list: Vec<(Vec<Match>, Then)>) -> ChainId {
     let chain = rules.chain(format!("{hook:?}"));
     for (number, (matches, then)) in list.into_iter().enumerate() {
-        let origin = rules.origin(Origin { place: format!("{hook:?}"), line: number as u32 + 1, ..Origin::default() });
+        let origin =
+            rules.origin(Origin { place: format!("{hook:?}").into(), line: number as u32 + 1, ..Origin::default() });
         rules.push(chain, Rule { matches, log: None, then, origin });
     }
     rules.stages.push(Stage {
@@ -79,7 +80,7 @@ fn a_later_stage_that_drops_makes_the_trusted_missing() {
 fn what_a_rule_sends_to_another_host_is_asked_about_as_forwarded() {
     let mut rules = input(DROP, vec![(vec![from(&["192.0.2.0/24", "2001:db8::/32"])], Then::Accept)]);
     let rewrite = Rewrite { to: Some(set(&["172.17.0.2"])), port: Some(10993) };
-    let dnat = vec![(vec![port(993), from(&["198.51.100.0/24"])], Then::Rewrite(rewrite))];
+    let dnat = vec![(vec![port(993), from(&["198.51.100.0/24"])], Then::Rewrite(Box::new(rewrite)))];
     stage(&mut rules, Hook::Prerouting, true, Then::Accept, dnat);
     let verified = verify(&office(), &rules, &Scope::of_policy(&office()));
     assert_eq!(verified.len(), 2);

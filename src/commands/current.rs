@@ -71,8 +71,7 @@ impl Current {
         let mut found: Option<&'static dyn Target> = None;
         for path in &self.current {
             let name = path.display();
-            let text = text(cx, path)?;
-            let part = Listing::parse(&text);
+            let part = Listing::parse(&text(cx, path)?);
             for section in part.sections {
                 if let Some(Unprinted { line, message, help }) = ALL.iter().find_map(|t| t.unprinted(&section)) {
                     let place = format!("{name}:{}:1", section.before + line);

@@ -218,7 +218,7 @@ impl Walk<'_> {
     fn chain<A: Slot>(&mut self, id: ChainId, flow: &Flow, done: &HashMap<ChainId, Cuts<A, Node>>) -> Cuts<A, Node> {
         let ruleset = self.ruleset;
         let rules = &ruleset.chains[id.0 as usize].rules;
-        let mut parts: Vec<Cuts<A, Node>> = Vec::new();
+        let mut parts: Parts<A> = Parts::default();
         let mut at = 0;
         while let Some(rule) = rules.get(at) {
             let run = rules[at..].iter().take_while(|r| by_source(r)).count();
@@ -234,12 +234,12 @@ impl Walk<'_> {
                 continue;
             }
             let decided = part.as_uniform().is_some_and(|n| self.d.ends(n));
-            parts.push(part);
+            self.add(&mut parts, part);
             if decided {
                 break;
             }
         }
-        self.compose(parts)
+        self.whole(parts)
     }
 
     /// A run of rules that decide by the source alone.
@@ -330,7 +330,7 @@ impl Walk<'_> {
             Then::Accept => self.d.decided(Decision::Accept, by),
             Then::Refuse(how) => self.d.decided(Decision::Refuse(*how), by),
             Then::Return => Node::RETURN,
-            Then::Rewrite(rewrite) => self.d.decided(Decision::Rewrite(rewrite.clone()), by),
+            Then::Rewrite(rewrite) => self.d.decided(Decision::Rewrite(Rewrite::clone(rewrite)), by),
             Then::Unknown(because) => {
                 // It may accept, refuse or go on: whatever follows, the answer is not known.
                 self.d.decided(Decision::Unknown(because.clone()), Some(rule.origin))
@@ -348,34 +348,49 @@ impl Walk<'_> {
         Cuts::uniform(node)
     }
 
-    /// Functions one after the other.
-    fn compose<A: Addr>(&mut self, parts: Vec<Cuts<A, Node>>) -> Cuts<A, Node> {
+    /// Adds a function behind others. Neighbours are put together where both hold as many, so that the cost grows with the
+    /// size times its logarithm, and few are kept.
+    fn add<A: Addr>(&mut self, parts: &mut Parts<A>, part: Cuts<A, Node>) {
+        let (mut many, mut last) = (1usize, part);
+        while let Some((before, first)) = parts.0.pop() {
+            if before > many {
+                parts.0.push((before, first));
+                break;
+            }
+            last = self.compose(&first, &last);
+            many += before;
+        }
+        parts.0.push((many, last));
+    }
+
+    /// All of them together.
+    fn whole<A: Addr>(&mut self, mut parts: Parts<A>) -> Cuts<A, Node> {
+        let Some((_, mut out)) = parts.0.pop() else { return Cuts::uniform(Node::FALL) };
+        while let Some((_, first)) = parts.0.pop() {
+            out = self.compose(&first, &out);
+        }
+        out
+    }
+
+    /// Two functions one after the other.
+    fn compose<A: Addr>(&mut self, first: &Cuts<A, Node>, second: &Cuts<A, Node>) -> Cuts<A, Node> {
         let d = &mut self.d;
-        in_pairs(parts, Cuts::uniform(Node::FALL), |first, second| {
-            first.zip(second, |a, b| match (a, b) {
-                (Node::FALL, b) => b,
-                (Node::ACCEPT | Node::RETURN, _) => a,
-                (a, Node::FALL) => a,
-                _ => d.then(a, b),
-            })
+        first.zip(second, |a, b| match (a, b) {
+            (Node::FALL, b) => b,
+            (Node::ACCEPT | Node::RETURN, _) => a,
+            (a, Node::FALL) => a,
+            _ => d.then(a, b),
         })
     }
 }
 
-/// Puts a list together in pairs, so that the cost grows with the size times its logarithm.
-fn in_pairs<T>(mut parts: Vec<T>, none: T, mut join: impl FnMut(&T, &T) -> T) -> T {
-    while parts.len() > 1 {
-        let mut next = Vec::with_capacity(parts.len().div_ceil(2));
-        let mut pairs = parts.into_iter();
-        while let Some(first) = pairs.next() {
-            match pairs.next() {
-                Some(second) => next.push(join(&first, &second)),
-                None => next.push(first),
-            }
-        }
-        parts = next;
+/// The rules of a chain so far: functions one after the other, each with how many rules it is made of.
+struct Parts<A: Addr>(Vec<(usize, Cuts<A, Node>)>);
+
+impl<A: Addr> Default for Parts<A> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
-    parts.pop().unwrap_or(none)
 }
 
 /// Puts, for each rule of a run that treats its sources differently, its own function in the place of its sources: one walk

@@ -30,7 +30,7 @@ pub enum Hook {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Origin {
     /// The table and chain, anchor or store: `inet filter input`.
-    pub place: String,
+    pub place: Arc<str>,
     /// The line of the listing, counted from 1; 0 where there is none.
     pub line: u32,
     /// The handle that the firewall knows the rule by.
@@ -232,7 +232,7 @@ pub enum Then {
     /// Ends this chain.
     Return,
     /// Changes the destination and lets the packet pass this stage.
-    Rewrite(Rewrite),
+    Rewrite(Box<Rewrite>),
     /// Changes what the packet carries and goes on.
     Change(Change),
     /// Something that is not modelled, and why: whatever could follow is unknown.
@@ -325,6 +325,14 @@ impl Ruleset {
     pub fn chain(&mut self, name: impl Into<String>) -> ChainId {
         self.chains.push(Chain { name: name.into(), rules: Vec::new() });
         ChainId((self.chains.len() - 1) as u32)
+    }
+
+    /// Makes room for so many more rules of a chain that this ruleset has.
+    pub fn reserve(&mut self, chain: ChainId, rules: usize) {
+        self.origins.reserve_exact(rules);
+        if let Some(chain) = self.chains.get_mut(chain.0 as usize) {
+            chain.rules.reserve_exact(rules);
+        }
     }
 
     /// Adds where a rule was read.

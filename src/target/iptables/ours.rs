@@ -220,8 +220,12 @@ fn add(out: &mut Ruleset, current: &Ruleset, rendered: &Ruleset, family: Family,
         let place = format!("{tool} filter {from}");
         let chain = (0u32..).map(ChainId).zip(&out.chains).find(|(_, c)| c.name == place).map(|(id, _)| id);
         let chain = chain.unwrap_or_else(|| out.chain(place.as_str()));
-        let origin =
-            crate::ruleset::Origin { place: place.clone(), line: 0, handle: None, text: format!("-p tcp -j {name}") };
+        let origin = crate::ruleset::Origin {
+            place: place.as_str().into(),
+            line: 0,
+            handle: None,
+            text: format!("-p tcp -j {name}"),
+        };
         let origin = out.origin(origin);
         let jump = Rule { matches: Vec::new(), log: None, then: Then::Jump(map[id]), origin };
         out.chains[chain.0 as usize].rules.insert(0, jump);

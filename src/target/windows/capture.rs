@@ -214,7 +214,7 @@ pub(super) fn read(text: &str) -> Result<Ruleset, ReadError> {
 /// Says of all other ports that the capture does not know their rules.
 fn only(ruleset: &mut Ruleset, ports: &[u16]) {
     let because = "the capture was made for other ports".to_owned();
-    let origin = ruleset.origin(Origin { place: "capture".to_owned(), text: because.clone(), ..Origin::default() });
+    let origin = ruleset.origin(Origin { place: "capture".into(), text: because.clone(), ..Origin::default() });
     let matches = vec![Match::Port(Ports(ports.iter().map(|p| (*p, *p)).collect())).negate()];
     let rule = Rule { matches, log: None, then: Then::Unknown(because), origin };
     if let Some(chain) = ruleset.stages.first().and_then(|s| ruleset.chains.get_mut(s.chain.0 as usize)) {
@@ -317,7 +317,8 @@ fn rule(entry: &RuleEntry, remarks: &mut Vec<String>) -> Option<Selected> {
             place: match &entry.group {
                 Some(group) if is_ours(entry) => format!("group {group}"),
                 _ => entry.source.clone().unwrap_or_else(|| "local rules".to_owned()),
-            },
+            }
+            .into(),
             text: shown(entry),
             ..Origin::default()
         },

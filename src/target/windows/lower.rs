@@ -74,7 +74,7 @@ pub(super) fn lower(profiles: &[NetworkProfile], mut rules: Vec<Selected>, ours:
     let place = "network profile";
     let root = ruleset.chain("windows firewall");
     let origin = ruleset.origin(Origin {
-        place: "windows firewall".to_owned(),
+        place: "windows firewall".into(),
         text: "loopback traffic is not filtered".to_owned(),
         ..Origin::default()
     });
@@ -87,7 +87,7 @@ pub(super) fn lower(profiles: &[NetworkProfile], mut rules: Vec<Selected>, ours:
         let matches =
             if i == last { Vec::new() } else { vec![Match::Unknown("it depends on the network profile".to_owned())] };
         let text = format!("the rules of the network profile {names}");
-        let origin = ruleset.origin(Origin { place: place.to_owned(), text, ..Origin::default() });
+        let origin = ruleset.origin(Origin { place: place.into(), text, ..Origin::default() });
         ruleset.push(root, Rule { matches, log: None, then: Then::Goto(chain), origin });
     }
     ruleset.stages.push(Stage {
@@ -120,7 +120,7 @@ impl Builder<'_> {
 
     fn profile(&self, ruleset: &mut Ruleset, profile: &NetworkProfile, names: &str) -> ChainId {
         let chain = ruleset.chain(names);
-        let place = format!("network profile {names}");
+        let place: std::sync::Arc<str> = format!("network profile {names}").into();
         let say = |ruleset: &mut Ruleset, matches, then, text: &str| {
             let origin = ruleset.origin(Origin { place: place.clone(), text: text.to_owned(), ..Origin::default() });
             ruleset.push(chain, Rule { matches, log: None, then, origin });

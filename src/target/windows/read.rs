@@ -129,7 +129,7 @@ fn rule(table: &Value<'_>, interfaces: &[Pattern]) -> Result<Option<Selected>, S
         profiles: None,
         scope,
         source: source(list),
-        origin: Origin { place: format!("group {GROUP}"), text: name.to_owned(), ..Origin::default() },
+        origin: Origin { place: format!("group {GROUP}").into(), text: name.to_owned(), ..Origin::default() },
     }))
 }
 

@@ -1,5 +1,7 @@
 //! A table as stages and chains of the one model.
 
+use std::sync::Arc;
+
 use crate::net::Family;
 use crate::ruleset::{ChainId, Hook, Match, Origin, Rule, Ruleset, Stage, Then};
 
@@ -46,7 +48,7 @@ pub(super) fn add(block: &Block<'_>, sets: &Sets<'_>, ruleset: &mut Ruleset) {
     let context = Context { family: block.family, sets, chain: &chain_of };
     for (number, chain) in block.chains.iter().enumerate() {
         let Some(id) = numbers[number] else { continue };
-        let place = place(chain.name);
+        let place: Arc<str> = place(chain.name).into();
         if let Some(rules) = flat.rules(number) {
             for rule in rules {
                 let then = match rule.action {
@@ -104,17 +106,17 @@ pub(super) fn add(block: &Block<'_>, sets: &Sets<'_>, ruleset: &mut Ruleset) {
 fn jumping(ruleset: &mut Ruleset, place: &str, to: ChainId, name: &str) -> ChainId {
     let chain = ruleset.chain(place);
     let origin =
-        ruleset.origin(Origin { place: place.to_owned(), line: 0, handle: None, text: format!("-p tcp -j {name}") });
+        ruleset.origin(Origin { place: place.into(), line: 0, handle: None, text: format!("-p tcp -j {name}") });
     ruleset.push(chain, Rule { matches: Vec::new(), log: None, then: Then::Jump(to), origin });
     chain
 }
 
-fn origin(place: &str, line: Line<'_>, ours: bool) -> Origin {
+fn origin(place: &Arc<str>, line: Line<'_>, ours: bool) -> Origin {
     let mut end = if ours { line.text.len() } else { line.text.len().min(SHOWN) };
     while !line.text.is_char_boundary(end) {
         end -= 1;
     }
-    Origin { place: place.to_owned(), line: line.number, handle: None, text: line.text[..end].to_owned() }
+    Origin { place: Arc::clone(place), line: line.number, handle: None, text: line.text[..end].to_owned() }
 }
 
 /// A table that the nft variant cannot show is there all the same, and nobody knows what it does.

@@ -87,7 +87,7 @@ pub(super) fn then(action: &Action, tests: &Tests<'_>, context: &Context<'_>) ->
         "CT" if action.get("--notrack").is_some() => Then::Change(Change::NoTrack),
         "CT" => Then::Continue,
         "DNAT" => destination(action),
-        "REDIRECT" => Then::Rewrite(Rewrite { to: None, port: single_port(action.get("--to-ports")) }),
+        "REDIRECT" => Then::Rewrite(Box::new(Rewrite { to: None, port: single_port(action.get("--to-ports")) })),
         // They change the source, which is not asked about here.
         "SNAT" | "MASQUERADE" => Then::Accept,
         name => match (context.chain)(name) {
@@ -144,7 +144,7 @@ fn destination(action: &Action) -> Then {
     if address.is_empty() {
         // Only the port changes, so the packet stays where it was going.
         return match port {
-            Some(port) => Then::Rewrite(Rewrite { to: None, port: Some(port) }),
+            Some(port) => Then::Rewrite(Box::new(Rewrite { to: None, port: Some(port) })),
             None => unknown(),
         };
     }
@@ -161,5 +161,5 @@ fn destination(action: &Action) -> Then {
     };
     let loopback = ["127.0.0.0/8", "::1"].iter().filter_map(|t| t.parse::<AddrSet>().ok());
     let here = loopback.fold(AddrSet::new(), |a, b| a.union(&b)).contains_all(&set);
-    Then::Rewrite(Rewrite { to: (!here).then_some(set), port })
+    Then::Rewrite(Box::new(Rewrite { to: (!here).then_some(set), port }))
 }

@@ -6,7 +6,7 @@ use crate::target::nftables::{REVISION, TABLE};
 
 use super::document::{Chain, Document, Element, Elements, Op, Right, Set, Statement, Table};
 use super::field::Field;
-use super::parse;
+use super::{parse, statement};
 
 /// All that differs.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(in crate::target::nftables) fn difference(
     let rendered = parse::document(rendered)?;
     let (Some(live), Some(wanted)) = (own_table(&listed), own_table(&rendered)) else { return Ok(None) };
     let (Some(from), Some(to)) = (revision(live), revision(wanted)) else { return Ok(None) };
-    if live.dormant || !same_chains(live, wanted) || !live.sets.keys().eq(wanted.sets.keys()) {
+    if live.dormant || !same_chains((&listed, live), (&rendered, wanted)) || !live.sets.keys().eq(wanted.sets.keys()) {
         return Ok(None);
     }
     let mut sets = Vec::new();
@@ -85,7 +85,7 @@ pub(in crate::target::nftables) fn difference(
     Ok(Some(Difference { loaded: from.to_owned(), wanted: to.to_owned(), sets, intervals }))
 }
 
-fn own_table(document: &Document) -> Option<&Table> {
+fn own_table<'d>(document: &'d Document<'_>) -> Option<&'d Table> {
     document.tables.iter().find(|t| !t.gone && format!("{} {}", t.family.word(), t.name) == TABLE)
 }
 
@@ -98,21 +98,26 @@ fn revision(table: &Table) -> Option<&str> {
     }
 }
 
-fn same_chains(a: &Table, b: &Table) -> bool {
+/// A table of a document, or a chain of one.
+type Of<'d, T> = (&'d Document<'d>, &'d T);
+
+fn same_chains((of_a, a): Of<'_, Table>, (of_b, b): Of<'_, Table>) -> bool {
     let sorted = |t: &'_ Table| -> Vec<usize> {
         let mut out: Vec<usize> = (0..t.chains.len()).filter(|i| !t.chains[*i].name.starts_with(REVISION)).collect();
         out.sort_by_key(|i| t.chains[*i].name.as_str());
         out
     };
     let (left, right) = (sorted(a), sorted(b));
-    left.len() == right.len() && left.iter().zip(&right).all(|(x, y)| same_chain(&a.chains[*x], &b.chains[*y]))
+    left.len() == right.len()
+        && left.iter().zip(&right).all(|(x, y)| same_chain((of_a, &a.chains[*x]), (of_b, &b.chains[*y])))
 }
 
-fn same_chain(a: &Chain, b: &Chain) -> bool {
+fn same_chain((of_a, a): Of<'_, Chain>, (of_b, b): Of<'_, Chain>) -> bool {
+    let said = |document, rule| normal(&statement::of_rule(document, rule));
     a.name == b.name
         && a.base == b.base
         && a.rules.len() == b.rules.len()
-        && a.rules.iter().zip(&b.rules).all(|(x, y)| normal(&x.statements) == normal(&y.statements))
+        && a.rules.iter().zip(&b.rules).all(|(x, y)| said(of_a, x) == said(of_b, y))
 }
 
 /// The statements of a rule in one spelling.

@@ -1,6 +1,7 @@
 //! What a listing says, before it is known what it means: tables with chains, rules and sets, the same for text and JSON.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::access::Bucket;
 use crate::access::Refuse;
@@ -11,7 +12,10 @@ use super::field::Field;
 
 /// A whole listing.
 #[derive(Debug, Default)]
-pub(super) struct Document {
+pub(super) struct Document<'a> {
+    /// The text that rules are pieces of: the listing, or what was spelled of JSON. Rules are kept as such, since what they
+    /// say takes many times as much memory.
+    pub(super) text: Cow<'a, str>,
     /// The tables that are there in the end, in the order in which they are listed.
     pub(super) tables: Vec<Table>,
     /// The place of each in `tables`.
@@ -20,7 +24,17 @@ pub(super) struct Document {
     pub(super) remarks: Vec<String>,
 }
 
-impl Document {
+impl<'a> Document<'a> {
+    /// A document of rules in a text.
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { text: Cow::Borrowed(text), ..Self::default() }
+    }
+
+    /// A rule as it was listed.
+    pub(super) fn written(&self, rule: &Rule) -> &str {
+        self.text.get(rule.from..rule.to).unwrap_or_default()
+    }
+
     /// The number of a table, which is made if there is none of that name.
     pub(super) fn table(&mut self, family: TableFamily, name: &str) -> usize {
         *self.numbers.entry((family, name.to_owned())).or_insert_with(|| {
@@ -92,6 +106,8 @@ pub(super) struct Table {
     /// The place of each chain in `chains`.
     chain_numbers: HashMap<String, usize>,
     pub(super) sets: BTreeMap<String, Set>,
+    /// The names of sets that rules put elements into.
+    pub(super) fed: BTreeSet<String>,
 }
 
 impl Table {
@@ -131,9 +147,12 @@ pub(super) struct Base {
 pub(super) struct Rule {
     pub(super) line: u32,
     pub(super) handle: Option<u64>,
-    /// As it was listed, cut.
-    pub(super) text: String,
-    pub(super) statements: Vec<Statement>,
+    /// Where it begins in the document's text.
+    pub(super) from: usize,
+    /// Where it ends.
+    pub(super) to: usize,
+    /// Whether nft prints it as a whole.
+    pub(super) whole: bool,
 }
 
 /// A named set or map.

@@ -3,7 +3,7 @@
 //! Each rule is spelled as text and read as such, so that there is one reader of rules. JSON says less than text: what
 //! versions below 1.0 leave out of rules that fill sets is unknown here.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -15,14 +15,39 @@ use crate::net::{Network, Span, parse_network};
 use crate::target::ReadError;
 
 use super::document::{Base, Document, Elements, Rule, Set, TableFamily};
-use super::lexer::{Lexer, Token};
 use super::spelling::{elements, rule};
-use super::{parse, statement};
+use super::statement;
 
 #[derive(Deserialize)]
 struct Listing<'a> {
     #[serde(borrow)]
-    nftables: Vec<BTreeMap<String, &'a RawValue>>,
+    nftables: Vec<Object<'a>>,
+}
+
+/// One object of the listing: what kind it is of, and its text.
+struct Object<'a>(Cow<'a, str>, Option<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Kind;
+        impl<'de> Visitor<'de> for Kind {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of nft")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object<'de>, M::Error> {
+                let mut out = Object(Cow::Borrowed(""), None);
+                if let Some((kind, raw)) = map.next_entry()? {
+                    out = Object(kind, Some(raw));
+                }
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(out)
+            }
+        }
+        deserializer.deserialize_map(Kind)
+    }
 }
 
 #[derive(Deserialize)]
@@ -88,14 +113,15 @@ struct SetObject<'a> {
 ///
 /// # Errors
 /// What is no JSON, or not that of nft. Objects that are not known are passed over.
-pub(super) fn document(text: &str) -> Result<Document, ReadError> {
+pub(super) fn document(text: &str) -> Result<Document<'_>, ReadError> {
     let listing: Listing<'_> = serde_json::from_str(text).map_err(|e| error(&e))?;
     let mut out = Document::default();
     let mut old = false;
-    for object in &listing.nftables {
-        for (kind, raw) in object {
+    let mut spelled = String::new();
+    for Object(kind, raw) in &listing.nftables {
+        if let Some(raw) = raw {
             let raw = raw.get();
-            match kind.as_str() {
+            match &**kind {
                 "metainfo" => {
                     let info: Info = serde_json::from_str(raw).map_err(|e| error(&e))?;
                     old = info.version.starts_with("0.");
@@ -121,10 +147,12 @@ pub(super) fn document(text: &str) -> Result<Document, ReadError> {
                 "rule" => {
                     let written: RuleObject = serde_json::from_str(raw).map_err(|e| error(&e))?;
                     let number = out.table(family(&written.family), &written.table);
-                    let text = rule(&written.expr, old);
-                    let statements = statement::statements(&tokens(&text));
-                    let rule = Rule { line: 0, handle: written.handle, text: parse::cut(&text), statements };
-                    out.tables[number].chain(&written.chain).rules.push(rule);
+                    let from = spelled.len();
+                    spelled.push_str(&rule(&written.expr, old));
+                    let table = &mut out.tables[number];
+                    statement::fed(&statement::tokens(&spelled[from..]), &mut table.fed);
+                    let rule = Rule { line: 0, handle: written.handle, from, to: spelled.len(), whole: true };
+                    table.chain(&written.chain).rules.push(rule);
                 }
                 "set" | "map" => {
                     let object: SetObject<'_> = serde_json::from_str(raw).map_err(|e| error(&e))?;
@@ -136,6 +164,7 @@ pub(super) fn document(text: &str) -> Result<Document, ReadError> {
             }
         }
     }
+    out.text = Cow::Owned(spelled);
     Ok(out)
 }
 
@@ -163,17 +192,6 @@ fn has(flags: &Value, flag: &str) -> bool {
     strings(flags).iter().any(|f| f == flag)
 }
 
-fn tokens(text: &str) -> Vec<Token<'_>> {
-    let mut lexer = Lexer::new(text);
-    let mut out = Vec::new();
-    loop {
-        match lexer.next() {
-            Token::End => return out,
-            token => out.push(token),
-        }
-    }
-}
-
 fn set(object: &SetObject<'_>) -> Result<Set, ReadError> {
     let mut set = Set {
         changes: has(&object.flags, "dynamic") || has(&object.flags, "timeout") || object.timeout.is_some(),
@@ -188,7 +206,7 @@ fn set(object: &SetObject<'_>) -> Result<Set, ReadError> {
     } else {
         let all: Vec<Value> = serde_json::from_str(raw.get()).map_err(|e| error(&e))?;
         let texts = elements(&all);
-        Elements::Any(texts.iter().filter_map(|t| statement::element(&tokens(t))).collect())
+        Elements::Any(texts.iter().filter_map(|t| statement::element(&statement::tokens(t))).collect())
     };
     Ok(set)
 }

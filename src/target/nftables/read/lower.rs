@@ -1,16 +1,19 @@
 //! A document as a ruleset of the model: base chains become stages, statements become tests and actions.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::access::{Log, LogClass, Pattern, Refuse};
+use crate::access::{Log, LogClass, Pattern, Refuse, RuleId};
 use crate::net::{AddrSet, Family, Network, parse_network};
 use crate::ruleset::{ChainId, Change, Hook, Match, Mixture, Origin, Rewrite, Rule, Ruleset, Stage, Then, Within};
 
 use super::document::{
-    Base, Chain, Data, Document, Element, Inner, Limit, Op, Operand, Rule as Written, Statement, Table, TableFamily,
-    Translation, Verdict,
+    Base, Chain, Data, Document, Element, Inner, Limit, Op, Operand, Statement, Table, TableFamily, Translation,
+    Verdict,
 };
 use super::field::Field;
+use super::parse::cut;
+use super::statement;
 use super::test::{implied, test};
 use super::values::{Sets, Values, number, ports, prefix_of_mask};
 use crate::target::nftables::{REVISION, refill_seconds};
@@ -18,8 +21,11 @@ use crate::target::nftables::{REVISION, refill_seconds};
 /// The most destinations of one translation map that are told apart.
 const MOST_DESTINATIONS: usize = 256;
 
+/// How many rules of one chain are worth making room for at once.
+const MANY: usize = 10_000;
+
 /// The ruleset of a document. `before` lines stand before the listing in its file.
-pub(super) fn ruleset(document: &Document, before: u32) -> Ruleset {
+pub(super) fn ruleset(document: &Document<'_>, before: u32) -> Ruleset {
     let mut out = Ruleset { remarks: document.remarks.clone(), ..Ruleset::default() };
     for table in document.tables.iter().filter(|t| !t.gone && t.family != TableFamily::Elsewhere) {
         if table.dormant {
@@ -27,14 +33,14 @@ pub(super) fn ruleset(document: &Document, before: u32) -> Ruleset {
             out.remarks.push(format!("the table {name} is dormant: its rules do not count"));
             continue;
         }
-        lower_table(&mut out, table, before);
+        lower_table(&mut out, document, table, before);
     }
     // Of base chains with one priority the one that was registered last runs first.
     out.stages.reverse();
     out
 }
 
-fn lower_table(out: &mut Ruleset, table: &Table, before: u32) {
+fn lower_table(out: &mut Ruleset, document: &Document<'_>, table: &Table, before: u32) {
     let place = format!("{} {}", table.family.word(), table.name);
     let ours = place == crate::target::nftables::TABLE;
     let chains: HashMap<&str, ChainId> =
@@ -43,8 +49,19 @@ fn lower_table(out: &mut Ruleset, table: &Table, before: u32) {
     for chain in &table.chains {
         let name = format!("{place} {}", chain.name);
         let Some(id) = chains.get(chain.name.as_str()).copied() else { continue };
+        let place: Arc<str> = name.as_str().into();
+        // What is huge has its rules in one chain; many chains grow together.
+        if chain.rules.len() >= MANY {
+            lowering.out.reserve(id, chain.rules.len());
+        }
         for rule in &chain.rules {
-            lowering.rule(id, &name, rule, before);
+            let origin = lowering.out.origin(Origin {
+                place: Arc::clone(&place),
+                line: rule.line + before,
+                handle: rule.handle,
+                text: cut(document.written(rule)),
+            });
+            lowering.rule(id, &statement::of_rule(document, rule), origin);
         }
         if let Some(base) = &chain.base {
             lowering.stage(table, chain, base, &name, id);
@@ -65,7 +82,7 @@ struct Lowering<'o, 'd> {
     ours: bool,
 }
 
-impl<'d> Lowering<'_, 'd> {
+impl Lowering<'_, '_> {
     fn stage(&mut self, table: &Table, chain: &Chain, base: &Base, name: &str, id: ChainId) {
         let hook = match (base.hook.as_str(), table.family) {
             ("ingress", _) => Hook::Ingress,
@@ -107,7 +124,7 @@ impl<'d> Lowering<'_, 'd> {
     fn only_from(&mut self, devices: &[String], name: &str, id: ChainId, chain: &Chain) -> ChainId {
         let entry = self.out.chain(name);
         let origin = self.out.origin(Origin {
-            place: name.to_owned(),
+            place: name.into(),
             line: chain.rules.first().map_or(0, |r| r.line),
             handle: None,
             text: format!("device {}", devices.join(", ")),
@@ -124,17 +141,11 @@ impl<'d> Lowering<'_, 'd> {
         entry
     }
 
-    fn rule(&mut self, chain: ChainId, place: &str, rule: &'d Written, before: u32) {
-        let origin = self.out.origin(Origin {
-            place: place.to_owned(),
-            line: rule.line + before,
-            handle: rule.handle,
-            text: rule.text.clone(),
-        });
+    fn rule(&mut self, chain: ChainId, statements: &[Statement], origin: RuleId) {
         let mut matches: Vec<Match> = Vec::new();
         let mut log: Option<Log> = None;
         let mut rate = None;
-        let mut rest = rule.statements.iter();
+        let mut rest = statements.iter();
         while let Some(statement) = rest.next() {
             let then = match statement {
                 Statement::Nothing => continue,
@@ -214,7 +225,7 @@ impl<'d> Lowering<'_, 'd> {
                 Statement::Translate(translation) => match rewrite(translation) {
                     Some((rewrite, family)) => {
                         matches.extend(family.map(Match::Family));
-                        Then::Rewrite(rewrite)
+                        Then::Rewrite(Box::new(rewrite))
                     }
                     None => Then::Unknown("a translation that is not modelled".to_owned()),
                 },
@@ -239,7 +250,7 @@ impl<'d> Lowering<'_, 'd> {
                         };
                         match translation.as_ref().and_then(rewrite) {
                             Some((rewrite, family)) => {
-                                (family.map(Match::Family).into_iter().collect(), Then::Rewrite(rewrite))
+                                (family.map(Match::Family).into_iter().collect(), Then::Rewrite(Box::new(rewrite)))
                             }
                             None => (Vec::new(), Then::Unknown("a translation that is not modelled".to_owned())),
                         }
@@ -266,7 +277,7 @@ impl<'d> Lowering<'_, 'd> {
         matches: &[Match],
         change: Change,
         rest: &[Statement],
-        origin: crate::access::RuleId,
+        origin: RuleId,
     ) -> Option<Then> {
         let again = match change {
             Change::Mark { .. } => !matches.iter().any(Match::looks_at_marks),
@@ -292,7 +303,7 @@ impl<'d> Lowering<'_, 'd> {
         Some(if comes_back { Then::Jump(after) } else { Then::Goto(after) })
     }
 
-    fn push(&mut self, chain: ChainId, matches: &[Match], log: Option<Log>, then: Then, origin: crate::access::RuleId) {
+    fn push(&mut self, chain: ChainId, matches: &[Match], log: Option<Log>, then: Then, origin: RuleId) {
         self.out.push(chain, Rule { matches: matches.to_vec(), log, then, origin });
     }
 
@@ -312,14 +323,14 @@ impl<'d> Lowering<'_, 'd> {
 
     /// A rule for each thing that a map says, with all keys of which it says that.
     #[allow(clippy::too_many_arguments)] // the parts of one rule, used once for verdicts and once for destinations
-    fn map(
+    fn map<'v>(
         &mut self,
         chain: ChainId,
         matches: &[Match],
         log: Option<Log>,
-        origin: crate::access::RuleId,
+        origin: RuleId,
         key: &[Operand],
-        values: &Values<'d>,
+        values: &Values<'v>,
         then: impl Fn(&Self, Option<&Data>) -> (Vec<Match>, Then),
     ) {
         let elements = match values {
@@ -333,7 +344,7 @@ impl<'d> Lowering<'_, 'd> {
                 return;
             }
         };
-        let mut groups: Vec<(Option<&'d Data>, Vec<&'d Element>)> = Vec::new();
+        let mut groups: Vec<(Option<&'v Data>, Vec<&'v Element>)> = Vec::new();
         let mut numbers: HashMap<String, usize> = HashMap::new();
         let mut otherwise = None;
         for element in elements {

@@ -2,7 +2,7 @@
 
 use crate::target::ReadError;
 
-use super::document::{Document, Element, Elements, Rule, Set, Statement, TableFamily};
+use super::document::{Document, Element, Elements, Rule, Set, TableFamily};
 use super::elements;
 use super::lexer::{Lexer, Token};
 use super::rate;
@@ -15,15 +15,15 @@ const MOST_TOKENS: usize = 2_000_000;
 const MOST_TEXT: usize = 400;
 
 /// Reads a listing, or a file that is loaded with `nft -f` and defines whole tables.
-pub(super) fn document(text: &str) -> Result<Document, ReadError> {
-    let mut parser = Parser { lexer: Lexer::new(text), document: Document::default() };
+pub(super) fn document(text: &str) -> Result<Document<'_>, ReadError> {
+    let mut parser = Parser { lexer: Lexer::new(text), document: Document::of(text) };
     parser.run()?;
     Ok(parser.document)
 }
 
 struct Parser<'a> {
     lexer: Lexer<'a>,
-    document: Document,
+    document: Document<'a>,
 }
 
 impl<'a> Parser<'a> {
@@ -213,7 +213,11 @@ impl<'a> Parser<'a> {
                         base.drops = drops;
                     }
                 }
-                Some(_) => self.document.tables[table].chain(name).rules.push(rule),
+                Some(_) => {
+                    let table = &mut self.document.tables[table];
+                    statement::fed(&tokens, &mut table.fed);
+                    table.chain(name).rules.push(rule);
+                }
             }
             if closed {
                 return Ok(());
@@ -262,14 +266,8 @@ impl<'a> Parser<'a> {
                 strange = true;
             }
         };
-        let (start, line) = span.unwrap_or((end, self.lexer.line()));
-        let text = cut(self.lexer.slice(start, end).trim());
-        let declaration = matches!(tokens.first(), None | Some(Token::Word("type" | "policy")));
-        let mut statements = if declaration { Vec::new() } else { statement::statements(tokens) };
-        if strange {
-            statements = vec![Statement::UnknownAction("a rule that nft does not print as a whole".to_owned())];
-        }
-        Ok((Rule { line, handle, text, statements }, closed))
+        let (from, line) = span.unwrap_or((end, self.lexer.line()));
+        Ok((Rule { line, handle, from, to: end, whole: !strange }, closed))
     }
 
     /// The inside of a set or map.
@@ -385,7 +383,7 @@ pub(super) fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::{Data, Verdict};
+    use super::super::document::{Data, Statement, Verdict};
     use super::*;
 
     fn error(text: &str) -> (u32, String) {
@@ -421,14 +419,15 @@ mod tests {
         let document = document(text).expect("a file");
         assert!(document.tables[0].dormant);
         let rule = &document.tables[0].chains[0].rules[0];
-        assert_eq!((rule.line, rule.handle, rule.text.as_str()), (12, Some(12), "tcp dport 1 accept"));
+        assert_eq!((rule.line, rule.handle, document.written(rule)), (12, Some(12), "tcp dport 1 accept"));
     }
 
     #[test]
     fn a_rule_with_a_comment_inside_is_not_guessed() {
         let text = "table ip a {\n\tchain y {\n\t\tip protocol tcp # #conn src/32 > 5 drop\n\t}\n}\n";
         let document = document(text).expect("a file");
-        assert!(matches!(document.tables[0].chains[0].rules[0].statements[..], [Statement::UnknownAction(_)]));
+        let said = statement::of_rule(&document, &document.tables[0].chains[0].rules[0]);
+        assert!(matches!(said[..], [Statement::UnknownAction(_)]));
     }
 
     #[test]

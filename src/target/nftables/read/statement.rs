@@ -1,14 +1,15 @@
 //! The statements of a text rule.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::access::Refuse;
 use crate::net::{Addr as _, Family};
 use crate::ruleset::Mark;
 
-use super::document::{Base, CtCount, Inner, Op, Operand, Right, Statement, Translation, Verdict};
+use super::document::{Base, CtCount, Document, Inner, Op, Operand, Right, Rule, Statement, Translation, Verdict};
 use super::field::Field;
-use super::lexer::Token;
+use super::lexer::{Lexer, Token};
 use super::mixture::mixture;
 use super::operand::{Cursor, begins_action, begins_test};
 use super::rate;
@@ -23,6 +24,39 @@ pub(super) fn statements(tokens: &[Token<'_>]) -> Vec<Statement> {
         statement(&mut cursor, &mut out);
     }
     out
+}
+
+/// The statements of a rule that is a piece of a listing.
+pub(super) fn of_rule(document: &Document<'_>, rule: &Rule) -> Vec<Statement> {
+    if !rule.whole {
+        return vec![Statement::UnknownAction("a rule that nft does not print as a whole".to_owned())];
+    }
+    statements(&tokens(document.written(rule)))
+}
+
+/// The tokens of a rule that stands alone.
+pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
+    let mut lexer = Lexer::new(text);
+    let mut out = Vec::new();
+    loop {
+        match lexer.next() {
+            Token::End => return out,
+            Token::Newline | Token::Comment(_) => {}
+            token => out.push(token),
+        }
+    }
+}
+
+/// Adds the names of the sets that a rule puts elements into.
+pub(super) fn fed(tokens: &[Token<'_>], names: &mut BTreeSet<String>) {
+    for pair in tokens.windows(2) {
+        if let [Token::Word("add" | "update"), Token::Word(set)] = pair
+            && let Some(name) = set.strip_prefix('@')
+            && !names.contains(name)
+        {
+            names.insert(name.to_owned());
+        }
+    }
 }
 
 fn statement(cursor: &mut Cursor<'_, '_>, out: &mut Vec<Statement>) {
@@ -431,21 +465,13 @@ pub(super) fn priority(word: &str) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::super::document::{Limit, Op, Right};
-    use super::super::lexer::Lexer;
     use super::*;
     use crate::access::{Bucket, Per, Rate};
     use crate::net::Family;
     use crate::ruleset::Mixture;
 
     fn read(text: &str) -> Vec<Statement> {
-        let mut lexer = Lexer::new(text);
-        let mut tokens = Vec::new();
-        loop {
-            match lexer.next() {
-                Token::End => return statements(&tokens),
-                token => tokens.push(token),
-            }
-        }
+        statements(&tokens(text))
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::values::{Sets, Values, number, port_set};
 const MOST_GROUPS: usize = 2048;
 
 /// The test that a key stands in this relation to the values.
-pub(super) fn test<'d>(sets: &mut Sets<'d>, key: &[Operand], op: Op, values: &Values<'d>) -> Match {
+pub(super) fn test(sets: &mut Sets<'_>, key: &[Operand], op: Op, values: &Values<'_>) -> Match {
     if let [one] = key {
         return single(sets, one, op, values);
     }
@@ -47,7 +47,7 @@ fn or_unknown(result: Result<Match, String>) -> Match {
     result.unwrap_or_else(Match::Unknown)
 }
 
-fn single<'d>(sets: &mut Sets<'d>, operand: &Operand, op: Op, values: &Values<'d>) -> Match {
+fn single(sets: &mut Sets<'_>, operand: &Operand, op: Op, values: &Values<'_>) -> Match {
     let Operand { field, mask } = operand;
     let family = field.family();
     let positive = or_unknown(match field {
@@ -239,7 +239,7 @@ fn flags(mask: Option<&str>, op: Op, values: &Values<'_>) -> Result<Match, Strin
 }
 
 /// The test that all parts of a key are those of one element.
-fn concatenation<'d>(sets: &mut Sets<'d>, key: &[Operand], values: &Values<'d>) -> Match {
+fn concatenation<'v>(sets: &mut Sets<'_>, key: &[Operand], values: &Values<'v>) -> Match {
     let elements = match values {
         Values::List(elements) => elements,
         Values::Unknown(because) => return Match::Unknown(because.clone()),
@@ -247,7 +247,7 @@ fn concatenation<'d>(sets: &mut Sets<'d>, key: &[Operand], values: &Values<'d>) 
     };
     let source = key.iter().position(|k| matches!(k.field, Field::Source(_)));
     // Elements that differ in nothing but the source are one set of sources.
-    let mut groups: BTreeMap<Vec<&'d str>, Vec<&'d Element>> = BTreeMap::new();
+    let mut groups: BTreeMap<Vec<&'v str>, Vec<&'v Element>> = BTreeMap::new();
     for element in elements {
         if element.key[..] == ["*"] {
             return Match::Always;
@@ -277,7 +277,7 @@ fn concatenation<'d>(sets: &mut Sets<'d>, key: &[Operand], values: &Values<'d>) 
 }
 
 /// The sources of some elements, which stand at this place of each.
-fn sources<'d>(sets: &mut Sets<'d>, operand: &Operand, elements: &[&'d Element], at: usize) -> Match {
+fn sources(sets: &mut Sets<'_>, operand: &Operand, elements: &[&Element], at: usize) -> Match {
     let mut all = (Vec::new(), Vec::new());
     for element in elements {
         let Some(text) = element.key.get(at) else { continue };

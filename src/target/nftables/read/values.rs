@@ -24,8 +24,6 @@ pub(super) enum Values<'d> {
 #[derive(Debug)]
 pub(super) struct Sets<'d> {
     table: &'d Table,
-    /// The names of sets that rules put elements into.
-    fed: std::collections::BTreeSet<&'d str>,
     /// What was made of a set of addresses under a mask: several rules and chains look into one.
     known: HashMap<(&'d str, Family, u8), Arc<AddrSet>>,
     /// A set that has one element twice.
@@ -34,10 +32,7 @@ pub(super) struct Sets<'d> {
 
 impl<'d> Sets<'d> {
     pub(super) fn new(table: &'d Table) -> Self {
-        use super::document::Statement;
-        let statements = table.chains.iter().flat_map(|c| &c.rules).flat_map(|r| &r.statements);
-        let fed = statements.filter_map(|s| if let Statement::Put { set, .. } = s { Some(set.as_str()) } else { None });
-        Self { table, fed: fed.collect(), known: HashMap::new(), torn: None }
+        Self { table, known: HashMap::new(), torn: None }
     }
 
     /// The time after which a set forgets an element.
@@ -52,14 +47,17 @@ impl<'d> Sets<'d> {
         self.torn
     }
 
-    pub(super) fn values(&self, right: &'d Right) -> Values<'d> {
+    pub(super) fn values<'v>(&self, right: &'v Right) -> Values<'v>
+    where
+        'd: 'v,
+    {
         match right {
             Right::Value(value) => Values::One(value),
             Right::Under(value, mask) => Values::Under(value, mask),
             Right::Set(elements) => Values::List(elements.iter().collect()),
             Right::Named(name) => match self.table.sets.get(name) {
                 None => Values::Unknown(format!("it depends on the set {name}, which is not listed")),
-                Some(set) if set.changes || self.fed.contains(name.as_str()) => {
+                Some(set) if set.changes || self.table.fed.contains(name) => {
                     Values::Unknown(format!("it depends on the set {name}, which changes by itself"))
                 }
                 Some(set) => match &set.elements {
@@ -74,7 +72,7 @@ impl<'d> Sets<'d> {
     /// The addresses of one family whose part under a mask is among the values.
     pub(super) fn addresses(
         &mut self,
-        values: &Values<'d>,
+        values: &Values<'_>,
         family: Family,
         mask: Option<&str>,
     ) -> Result<Arc<AddrSet>, String> {
@@ -97,12 +95,15 @@ impl<'d> Sets<'d> {
                 (Elements::V6(spans), Family::V6) => (set.v6, repeats) = masked(spans, len),
                 _ => return Err(format!("the set {name} holds addresses of the other family")),
             }
+            let Some((name, listed)) = self.table.sets.get_key_value(*name) else {
+                return Err(format!("it depends on the set {name}, which is not listed"));
+            };
             // Intervals are listed as they lie in a tree; only a hash table can be torn.
-            if repeats && self.table.sets.get(*name).is_some_and(|s| !s.interval) {
+            if repeats && !listed.interval {
                 self.torn = Some(name);
             }
             let set = Arc::new(set);
-            self.known.insert((*name, family, len), Arc::clone(&set));
+            self.known.insert((name, family, len), Arc::clone(&set));
             return Ok(set);
         }
         let (mut v4, mut v6) = (Vec::new(), Vec::new());

@@ -131,7 +131,7 @@ impl Assembler<'_> {
             return *first;
         }
         let first = self.out.origins.len() as u32;
-        let place = place(path);
+        let place: std::sync::Arc<str> = place(path).into();
         for rule in self.anchors.by_path.get(path).into_iter().flat_map(|a| &a.rules) {
             let (line, handle, text) = (rule.line, rule.number, rule.text.clone());
             self.out.origin(Origin { place: place.clone(), line, handle, text });
@@ -226,7 +226,7 @@ impl Assembler<'_> {
 
     /// A rule that pf has without being told.
     fn built_in(&mut self, matches: Vec<Match>, then: Then, text: &str) -> Plain {
-        let origin = self.out.origin(Origin { place: "pf".to_owned(), line: 0, handle: None, text: text.to_owned() });
+        let origin = self.out.origin(Origin { place: "pf".into(), line: 0, handle: None, text: text.to_owned() });
         Plain { matches, log: None, then, origin }
     }
 

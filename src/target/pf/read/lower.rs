@@ -150,7 +150,7 @@ impl Scope<'_> {
         let Action::Translate(translation) = &rule.action else { return None };
         let then = match translation {
             Translation::None => Then::Accept,
-            Translation::To { to, port, .. } => Then::Rewrite(Rewrite { to: to.clone(), port: *port }),
+            Translation::To { to, port, .. } => Then::Rewrite(Box::new(Rewrite { to: to.clone(), port: *port })),
             Translation::Unknown(because) => Then::Unknown(because.clone()),
             Translation::Anchor(_) => return None,
         };

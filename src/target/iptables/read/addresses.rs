@@ -41,14 +41,27 @@ fn masked<A: crate::net::Addr>(address: A, mask: A) -> Option<Span<A>> {
 
 /// The set of `A,B,…`.
 pub(super) fn set(text: &str) -> Option<AddrSet> {
-    match network(text) {
-        Some(one) => Some(one.into()),
-        None => text.split(',').try_fold(AddrSet::new(), |all, part| {
-            let set = network(part).map(AddrSet::from).or_else(|| holed(part))?;
-            Some(all.union(&set))
-        }),
+    if let Some(one) = network(text) {
+        return Some(one.into());
     }
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    for part in text.split(',') {
+        match network(part) {
+            Some(Network::V4(span)) => v4.push(span),
+            Some(Network::V6(span)) => v6.push(span),
+            None if v4.len() + v6.len() > MOST_UNDER_HOLES => return None,
+            None => {
+                let set = holed(part)?;
+                v4.extend_from_slice(set.v4.spans());
+                v6.extend_from_slice(set.v6.spans());
+            }
+        }
+    }
+    Some(AddrSet { v4: Ranges::from_spans(v4), v6: Ranges::from_spans(v6) })
 }
+
+/// The most networks to which a list that holds masks with holes may come.
+const MOST_UNDER_HOLES: usize = 1 << 20;
 
 /// The most bits that a mask with holes may leave open above its tail.
 const HOLES: usize = 12;
@@ -69,21 +82,17 @@ fn holed(text: &str) -> Option<AddrSet> {
 
 /// The set of ranges `A-B,…` as `iprange` takes them; one that runs backwards holds nothing.
 fn range_set(text: &str) -> Option<AddrSet> {
-    let mut out = AddrSet::new();
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
     for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         match (parse_address(first.as_bytes()).ok()?, parse_address(last.as_bytes()).ok()?) {
-            (Network::V4(a), Network::V4(b)) if a <= b => {
-                out.v4 = out.v4.union(&Ranges::from_spans(vec![Span::new(a.first, b.first)]));
-            }
-            (Network::V6(a), Network::V6(b)) if a <= b => {
-                out.v6 = out.v6.union(&Ranges::from_spans(vec![Span::new(a.first, b.first)]));
-            }
+            (Network::V4(a), Network::V4(b)) if a <= b => v4.push(Span::new(a.first, b.first)),
+            (Network::V6(a), Network::V6(b)) if a <= b => v6.push(Span::new(a.first, b.first)),
             (Network::V4(_), Network::V4(_)) | (Network::V6(_), Network::V6(_)) => {}
             _ => return None,
         }
     }
-    Some(out)
+    Some(AddrSet { v4: Ranges::from_spans(v4), v6: Ranges::from_spans(v6) })
 }
 
 /// The test of a source or destination.

@@ -53,9 +53,11 @@ impl<'t> Sets<'t> {
                 true
             }
             (Some("add" | "-A"), Some(name), Some(element)) => {
-                let exception = words.any(|w| w == "nomatch");
                 if let Some(set) = self.sets.get_mut(name) {
-                    set.elements.push((element, exception));
+                    match exception(words) {
+                        Some(exception) => set.elements.push((element, exception)),
+                        None => set.odd = true,
+                    }
                 }
                 true
             }
@@ -93,6 +95,26 @@ impl<'t> Sets<'t> {
                 .unwrap_or_else(|| unknown("is of a kind that is not modelled")),
         }
     }
+}
+
+/// Whether an element is an exception, by the options behind it (ipset(8)); none if they are not all known.
+fn exception<'t>(mut words: impl Iterator<Item = &'t str>) -> Option<bool> {
+    let mut exception = false;
+    while let Some(word) = words.next() {
+        match word {
+            "nomatch" => exception = true,
+            "timeout" | "packets" | "bytes" | "skbmark" | "skbprio" | "skbqueue" => drop(words.next()?),
+            // In quotes, which no comment can hold.
+            "comment" => {
+                let first = words.next()?;
+                if !(first.len() > 1 && first.ends_with('"')) {
+                    words.find(|w| w.ends_with('"'))?;
+                }
+            }
+            _ => return None,
+        }
+    }
+    Some(exception)
 }
 
 impl Set<'_> {

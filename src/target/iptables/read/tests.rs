@@ -139,7 +139,10 @@ fn every_table_on_the_way_counts() {
 #[test]
 fn sets_are_those_of_ipset_save() {
     let sets = "create office hash:net family inet hashsize 1024 maxelem 65536\n\
-                add office 198.51.100.0/24\nadd office 198.51.100.128/25 nomatch\n\
+                add office 198.51.100.0/24 timeout 300 packets 0 bytes 0 comment \"no nomatch here\"\n\
+                add office 198.51.100.128/25 timeout 300 nomatch packets 0 bytes 0 comment \"b\"\n\
+                create strange hash:ip family inet hashsize 1024 maxelem 65536\n\
+                add strange 203.0.113.9 203.0.113.10\n\
                 create pairs hash:net,port family inet hashsize 1024 maxelem 65536\n\
                 add pairs 203.0.113.0/24,tcp:993\nadd pairs 192.0.2.0/24,tcp:22\nadd pairs 192.0.2.0/24,udp:993\n\
                 create both list:set size 8\nadd both office\nadd both pairs\n";
@@ -154,6 +157,7 @@ fn sets_are_those_of_ipset_save() {
     assert_eq!(with("-m set --match-set pairs src,dst"), "203.0.113.0/24");
     assert_eq!(with("-m set --match-set both src,dst"), "198.51.100.0/25, 203.0.113.0/24");
     assert!(with("-m set ! --match-set office src").starts_with("0.0.0.1"));
+    assert_eq!(with("-m set --match-set strange src"), "none");
 }
 
 #[test]

@@ -65,7 +65,9 @@ pub(super) enum TableFamily {
     Ip,
     Ip6,
     Netdev,
-    /// Bridges and ARP: no packet to this host's port passes there as an IP packet.
+    /// What comes by a port of a bridge, before it is an IP packet.
+    Bridge,
+    /// ARP: no packet to a TCP port passes there.
     Elsewhere,
 }
 
@@ -77,7 +79,8 @@ impl TableFamily {
             "ip" => Self::Ip,
             "ip6" => Self::Ip6,
             "netdev" => Self::Netdev,
-            "bridge" | "arp" => Self::Elsewhere,
+            "bridge" => Self::Bridge,
+            "arp" => Self::Elsewhere,
             _ => return None,
         })
     }
@@ -89,7 +92,8 @@ impl TableFamily {
             Self::Ip => "ip",
             Self::Ip6 => "ip6",
             Self::Netdev => "netdev",
-            Self::Elsewhere => "bridge",
+            Self::Bridge => "bridge",
+            Self::Elsewhere => "arp",
         }
     }
 }

@@ -33,6 +33,16 @@ pub(super) fn ruleset(document: &Document<'_>, before: u32) -> Ruleset {
             out.remarks.push(format!("the table {name} is dormant: its rules do not count"));
             continue;
         }
+        if table.family == TableFamily::Bridge {
+            let met = |c: &Chain| c.base.as_ref().is_some_and(|b| matches!(b.hook.as_str(), "prerouting" | "input"));
+            if table.chains.iter().any(met) {
+                let name = &table.name;
+                out.remarks.push(format!(
+                    "the table bridge {name} is not followed: it may refuse what comes by a port of a bridge"
+                ));
+            }
+            continue;
+        }
         lower_table(&mut out, document, table, before);
     }
     // Of base chains with one priority the one that was registered last runs first.
@@ -435,4 +445,23 @@ fn rewrite(translation: &Translation) -> Option<(Rewrite, Option<Family>)> {
     let loopback = crate::net::special(network).is_some_and(|(s, _)| s == crate::net::Special::Loopback);
     let to = (!loopback).then(|| AddrSet::from(network));
     Some((Rewrite { to, port }, Some(family)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::target::nftables::Nftables;
+    use crate::target::{Listing, Target as _};
+
+    #[test]
+    fn a_table_of_bridges_that_could_refuse_is_told() {
+        let remarks = |hook: &str| {
+            let chain = format!("type filter hook {hook} priority filter; policy accept;\n\t\tip saddr 192.0.2.1 drop");
+            let text = format!("table bridge b {{\n\tchain x {{\n\t\t{chain}\n\t}}\n}}\n");
+            Nftables.read(&Listing::of_text(text)).expect("a listing").remarks
+        };
+        let told = "the table bridge b is not followed: it may refuse what comes by a port of a bridge";
+        assert_eq!(remarks("input"), [told]);
+        assert_eq!(remarks("prerouting"), [told]);
+        assert!(remarks("output").is_empty());
+    }
 }

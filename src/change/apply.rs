@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::host::{Host, Run};
+use crate::host::{Host, Run, Through};
 use crate::target::{Listing, Loading, Step, Target, Wanted};
 
 use super::guard;
@@ -29,8 +29,9 @@ pub struct Order<'a> {
     pub confirms: Option<Confirmed>,
     /// After how many seconds the old rules come back unless somebody confirms.
     pub confirm: Option<u32>,
-    /// Whether open connections of those who lose access are ended.
-    pub cut: bool,
+    /// Which open connections through this host end, beside those to itself, if those who lose access are cut off; none: no
+    /// connection is ended.
+    pub cut: Option<Through>,
     /// The guarded ports, for who looks at the entry later.
     pub ports: Vec<u16>,
     /// The state directory, for the guardian.
@@ -79,10 +80,10 @@ pub fn execute(held: &Held<'_>, plan: &Plan, goal: &Goal<'_>, order: &Order<'_>)
     if let Some(closure) = &order.closure {
         state.set_closure(&id, closure)?;
     }
-    if order.cut && order.confirm.is_some() {
+    if let (Some(through), Some(_)) = (&order.cut, order.confirm) {
         // Who loses access is known now, and must be known at the confirmation, whoever gives it.
         let lost = plan.effects.iter().fold(crate::net::AddrSet::new(), |all, e| all.union(&e.lost));
-        state.set_lost(&id, &lost)?;
+        state.set_lost(&id, &lost, through)?;
     }
     state.set_entry(&entry)?;
     let mut pending = Pending {
@@ -91,7 +92,7 @@ pub fn execute(held: &Held<'_>, plan: &Plan, goal: &Goal<'_>, order: &Order<'_>)
         token: token.clone(),
         confirm_by: confirm_by.clone(),
         boot: guard::boot(host),
-        cut: order.cut,
+        cut: order.cut.is_some(),
     };
     state.set_pending(Some(&pending))?;
     state.set_seen(None)?;

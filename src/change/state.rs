@@ -8,6 +8,7 @@
 //! journal/ID/entry.json    one apply
 //! journal/ID/before        what was loaded of ours before it (not there: nothing was)
 //! journal/ID/closure.json  every file of its profile
+//! journal/ID/lost.json     whose open connections end when it is confirmed
 //! ```
 //!
 //! Every file is written as a whole or not at all, readable by its owner only.
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Host, HostError, Lock, Write};
+use crate::host::{Host, HostError, Lock, Through, Write};
 use crate::net::AddrSet;
 
 use super::ChangeError;
@@ -44,6 +45,16 @@ pub struct Pending {
     pub boot: String,
     /// Whether open connections of those who lose access are ended at the confirmation.
     pub cut: bool,
+}
+
+/// Who loses access by an apply that waits.
+#[derive(Default, Serialize, Deserialize)]
+struct Lost {
+    networks: Vec<String>,
+    /// See [`Through::translated`].
+    translated: bool,
+    /// See [`Through::routed`].
+    routed: Vec<String>,
 }
 
 /// One of the two sides of an apply: what of ours is or was loaded.
@@ -279,17 +290,22 @@ impl<'a> State<'a> {
     }
 
     /// Keeps who loses access by an apply that waits, so that their connections can be ended at its confirmation.
-    pub fn set_lost(&self, id: &str, lost: &AddrSet) -> Result<(), ChangeError> {
+    pub fn set_lost(&self, id: &str, lost: &AddrSet, through: &Through) -> Result<(), ChangeError> {
         let place = self.folder(id)?;
-        self.put(&place.join("lost.json"), &lost.to_cidrs())
+        let lost =
+            Lost { networks: lost.to_cidrs(), translated: through.translated, routed: through.routed.to_cidrs() };
+        self.put(&place.join("lost.json"), &lost)
     }
 
-    /// Who loses access by an apply that waits.
-    pub fn lost(&self, id: &str) -> Result<AddrSet, ChangeError> {
+    /// Who loses access by an apply that waits, and which of their connections through this host are meant.
+    pub fn lost(&self, id: &str) -> Result<(AddrSet, Through), ChangeError> {
         let place = Path::new("journal").join(Self::checked(id)?).join("lost.json");
-        let texts: Vec<String> = self.get(&place)?.unwrap_or_default();
-        let networks = texts.iter().map(|t| crate::net::parse_network(t.as_bytes()));
-        networks.collect::<Result<AddrSet, _>>().map_err(|e| Self::wrong(&self.dir.join(place), e))
+        let lost: Lost = self.get(&place)?.unwrap_or_default();
+        let set = |texts: &[String]| {
+            let networks = texts.iter().map(|t| crate::net::parse_network(t.as_bytes()));
+            networks.collect::<Result<AddrSet, _>>().map_err(|e| Self::wrong(&self.dir.join(&place), e))
+        };
+        Ok((set(&lost.networks)?, Through { translated: lost.translated, routed: set(&lost.routed)? }))
     }
 
     /// Removes the oldest entries beyond [`KEPT`], but never one that is confirmed, that waits, or that is named.

@@ -7,7 +7,7 @@ use crate::change::{Effect, Finding, Goal, Order, Plan, Scope, State, Verified, 
 use crate::host::{Stream, can_end};
 use crate::target::Wanted;
 
-use super::applying::{Change, caller, closure, hold, is_confirmed, none_waits, open_from, who};
+use super::applying::{Change, caller, closure, hold, is_confirmed, none_waits, open_from, through, who};
 use super::current::{Current, failure, targets};
 use super::cut::cut;
 use super::effect::{Expected, Why};
@@ -106,7 +106,7 @@ impl Verb for Apply {
         if !plan.changed {
             let name = target.spec().name;
             if !self.dry_run && self.confirm.is_none() && !is_confirmed(&state, name, self.closed, &files)? {
-                let order = self.order(cx, &scope, digest, files);
+                let order = self.order(cx, &rules, &scope, digest, files);
                 keep_as_is(&held, &plan, &goal, &order).map_err(failure)?;
             }
             return Ok(change.kept());
@@ -125,14 +125,14 @@ impl Verb for Apply {
                 return Ok(change.refused());
             }
         }
-        let order = self.order(cx, &scope, digest, files);
+        let order = self.order(cx, &rules, &scope, digest, files);
         let loaded_at = std::time::Instant::now();
         let applied = execute(&held, &plan, &goal, &order).map_err(failure)?;
         // The guardian, and who confirms from elsewhere, need the lock.
         drop(held);
         let Some(seconds) = self.confirm else {
-            if self.cut {
-                change.note(cut(cx, &scope.ports, &Effect::union(&plan.effects, "lost")).to_string());
+            if let Some(through) = &order.cut {
+                change.note(cut(cx, &scope.ports, &Effect::union(&plan.effects, "lost"), through).to_string());
             }
             return Ok(change.applied(applied));
         };
@@ -147,7 +147,14 @@ impl Verb for Apply {
 }
 
 impl Apply {
-    fn order(&self, cx: &Context<'_>, scope: &Scope, digest: Option<String>, files: crate::change::Closure) -> Order<'static> {
+    fn order(
+        &self,
+        cx: &Context<'_>,
+        rules: &Rules,
+        scope: &Scope,
+        digest: Option<String>,
+        files: crate::change::Closure,
+    ) -> Order<'static> {
         Order {
             action: "apply",
             by: who(cx),
@@ -156,7 +163,7 @@ impl Apply {
             closure: Some(files),
             confirms: None,
             confirm: self.confirm,
-            cut: self.cut,
+            cut: self.cut.then(|| through(&rules.policy)),
             ports: scope.ports.clone(),
             state_dir: cx.options.state_dir.clone(),
         }
@@ -176,7 +183,7 @@ impl Apply {
         let lost = Effect::union(&plan.effects, "lost");
         let mut out = self.expected.differences(&plan.effects)?;
         if let Some(most) = self.max_cut {
-            let open = open_from(cx, &rules.policy.all_ports(), &lost)?;
+            let open = open_from(cx, &rules.policy.all_ports(), &lost, &through(&rules.policy))?;
             let peers: std::collections::BTreeSet<_> = open.iter().map(|c| c.peer).collect();
             if peers.len() > most {
                 let many = format!("{} addresses that are connected now would lose access, more than {most}", peers.len());

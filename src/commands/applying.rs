@@ -10,8 +10,9 @@ use crate::change::{
     Applied, ChangeError, Closure, Confirmed, Effect, Entry, Finding, Held, Plan, Settled, Stage, State, Undone,
     left_behind, settle,
 };
-use crate::host::{Connection, connections};
+use crate::host::{Connection, Through, connections};
 use crate::net::AddrSet;
+use crate::policy::{Forwarded, Policy};
 use crate::profile::Loaded;
 
 use super::countdown::Came;
@@ -324,9 +325,23 @@ pub(super) fn caller(cx: &Context<'_>, ports: &[u16]) -> Option<(IpAddr, u16)> {
 }
 
 /// The open connections to some ports from some sources.
-pub(super) fn open_from(cx: &Context<'_>, ports: &[u16], sources: &AddrSet) -> Result<BTreeSet<Connection>, Failure> {
-    let all = connections(cx.host, ports)?;
+pub(super) fn open_from(
+    cx: &Context<'_>,
+    ports: &[u16],
+    sources: &AddrSet,
+    through: &Through,
+) -> Result<BTreeSet<Connection>, Failure> {
+    let all = connections(cx.host, ports, through)?;
     Ok(all.into_iter().filter(|c| sources.contains(c.peer)).collect())
+}
+
+/// The connections through this host that a policy is about.
+pub(super) fn through(policy: &Policy) -> Through {
+    match &policy.forwarded {
+        Forwarded::No => Through::default(),
+        Forwarded::Translated => Through { translated: true, ..Through::default() },
+        Forwarded::Routed(to) => Through { translated: true, routed: to.clone() },
+    }
 }
 
 /// A journal entry in reports.

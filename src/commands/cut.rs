@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::change::{Entry, Pending, State};
-use crate::host::end;
+use crate::host::{Through, end};
 use crate::net::AddrSet;
 
 use super::Context;
@@ -28,8 +28,8 @@ impl fmt::Display for Cut {
 }
 
 /// Ends the open connections to some ports from some sources.
-pub(super) fn cut(cx: &Context<'_>, ports: &[u16], lost: &AddrSet) -> Cut {
-    let cut = match open_from(cx, ports, lost) {
+pub(super) fn cut(cx: &Context<'_>, ports: &[u16], lost: &AddrSet, through: &Through) -> Cut {
+    let cut = match open_from(cx, ports, lost, through) {
         Ok(open) => Cut::Ended { ended: end(cx.host, &open), open: open.len() },
         Err(e) => Cut::Failed(e.message),
     };
@@ -42,7 +42,7 @@ pub(super) fn cut(cx: &Context<'_>, ports: &[u16], lost: &AddrSet) -> Cut {
 /// Ends the connections that a confirmed apply was to end; none if it was to end none.
 pub(super) fn cut_at_last(cx: &Context<'_>, state: &State<'_>, entry: &Entry, pending: &Pending) -> Option<Cut> {
     pending.cut.then(|| match state.lost(&entry.id) {
-        Ok(lost) => cut(cx, &entry.ports, &lost),
+        Ok((lost, through)) => cut(cx, &entry.ports, &lost, &through),
         Err(e) => {
             let failed = Cut::Failed(e.to_string());
             cx.warn(failed.to_string());

@@ -109,7 +109,7 @@ impl Verb for Remove {
                 closure: None,
                 confirms: Some(confirms.clone()),
                 confirm: None,
-                cut: false,
+                cut: None,
                 ports: scope.ports.clone(),
                 state_dir: cx.options.state_dir.clone(),
             };

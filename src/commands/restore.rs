@@ -115,7 +115,7 @@ impl Verb for Restore {
                 closure: None,
                 confirms: Some(closure_of.clone()),
                 confirm: None,
-                cut: false,
+                cut: None,
                 ports: scope.ports.clone(),
                 state_dir: cx.options.state_dir.clone(),
             };

@@ -96,7 +96,7 @@ impl Verb for Rollback {
             closure: None,
             confirms: Some(confirms),
             confirm: None,
-            cut: false,
+            cut: None,
             ports: scope.ports.clone(),
             state_dir: cx.options.state_dir.clone(),
         };

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::net::AddrSet;
+
 use super::{Host, HostError, Run, states};
 
 /// One open connection.
@@ -18,15 +20,25 @@ pub struct Connection {
     pub port: u16,
 }
 
+/// Which connections through this host, to others behind it, are meant beside those to itself.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Through {
+    /// Those whose destination this host translates (DNAT).
+    pub translated: bool,
+    /// Those that it routes to these addresses.
+    pub routed: AddrSet,
+}
+
 /// The bound on a table of sockets.
 const LARGEST: u64 = 256 << 20;
 
-/// Every open connection to one of the ports that the host knows: its own sockets, and what it tracks for others. On the
-/// BSDs and macOS: what pf has a state of.
+/// Every open connection to one of the ports that the host knows: its own sockets, and what it tracks for those who are
+/// meant. What others have open to somebody else's port, and this host itself, is none of them. On the BSDs and macOS: what
+/// pf has a state of.
 ///
 /// # Errors
 /// A system whose tables are not known here.
-pub fn connections(host: &dyn Host, ports: &[u16]) -> Result<BTreeSet<Connection>, HostError> {
+pub fn connections(host: &dyn Host, ports: &[u16], through: &Through) -> Result<BTreeSet<Connection>, HostError> {
     if has_pf(host) {
         let states = states::states(host)?.into_iter().map(|s| s.connection);
         return Ok(states.filter(|c| ports.contains(&c.port)).collect());
@@ -37,7 +49,7 @@ pub fn connections(host: &dyn Host, ports: &[u16]) -> Result<BTreeSet<Connection
         // A kernel without IPv6 has one table only.
         if let Ok(text) = host.read(Path::new(table), LARGEST) {
             seen = true;
-            out.extend(sockets(&String::from_utf8_lossy(&text)).filter(|c| ports.contains(&c.port)));
+            out.extend(sockets(&String::from_utf8_lossy(&text)));
         }
     }
     let list = Run::new("conntrack", ["-L", "-p", "tcp", "-o", "extended"]).time(Duration::from_secs(60));
@@ -46,8 +58,11 @@ pub fn connections(host: &dyn Host, ports: &[u16]) -> Result<BTreeSet<Connection
         && ran.success()
     {
         seen = true;
-        out.extend(tracked(&String::from_utf8_lossy(&ran.stdout)).filter(|c| ports.contains(&c.port)));
+        let all = String::from_utf8_lossy(&ran.stdout);
+        let meant: Vec<Connection> = tracked(&all).filter(|t| t.is_meant(&out, through)).map(|t| t.dialled).collect();
+        out.extend(meant);
     }
+    out.retain(|c| ports.contains(&c.port));
     if seen { Ok(out) } else { Err(HostError::Missing { program: "conntrack".to_owned() }) }
 }
 
@@ -141,15 +156,37 @@ fn address(hex: &str) -> Option<IpAddr> {
     }
 }
 
-/// `conntrack -L -o extended`: the first `src=`, `sport=`, `dport=` are those of the original direction.
-fn tracked(text: &str) -> impl Iterator<Item = Connection> + '_ {
+/// A connection that the kernel tracks.
+#[derive(Clone, Copy, Debug)]
+struct Tracked {
+    /// The client, and the port that it dialled.
+    dialled: Connection,
+    /// The address that it dialled.
+    to: IpAddr,
+    /// Who answers.
+    answers: (IpAddr, u16),
+}
+
+impl Tracked {
+    fn is_meant(&self, own: &BTreeSet<Connection>, through: &Through) -> bool {
+        let Self { dialled, to, answers: (from, port) } = *self;
+        // A redirected connection is one of the host's own under the port that answers.
+        own.contains(&Connection { port, ..dialled })
+            || through.translated && (from, port) != (to, dialled.port)
+            || through.routed.contains(to)
+    }
+}
+
+/// `conntrack -L -o extended`: the first `src=`, `dst=`, `sport=`, `dport=` are those of the original direction, the second
+/// ones those of the replies.
+fn tracked(text: &str) -> impl Iterator<Item = Tracked> + '_ {
     text.lines().filter(|l| l.contains(" ESTABLISHED ")).filter_map(|line| {
-        let value = |key: &str| line.split_whitespace().find_map(|w| w.strip_prefix(key));
-        Some(Connection {
-            peer: value("src=")?.parse().ok()?,
-            peer_port: value("sport=")?.parse().ok()?,
-            port: value("dport=")?.parse().ok()?,
-        })
+        let mut words = line.split_whitespace();
+        let mut value = |key: &str| words.find_map(|w| w.strip_prefix(key));
+        let (peer, to) = (value("src=")?.parse().ok()?, value("dst=")?.parse().ok()?);
+        let (peer_port, port) = (value("sport=")?.parse().ok()?, value("dport=")?.parse().ok()?);
+        let answers = (value("src=")?.parse().ok()?, value("sport=")?.parse().ok()?);
+        Some(Tracked { dialled: Connection { peer, peer_port, port }, to, answers })
     })
 }
 
@@ -172,7 +209,32 @@ mod tests {
         let line = "ipv4     2 tcp      6 431999 ESTABLISHED src=192.0.2.9 dst=10.0.0.1 sport=50000 dport=993 \
                     src=172.17.0.2 dst=192.0.2.9 sport=10993 dport=50000 [ASSURED] mark=0 use=1\n";
         let found: Vec<_> = tracked(line).collect();
-        assert_eq!(found, [Connection { peer: "192.0.2.9".parse().unwrap(), peer_port: 50000, port: 993 }]);
+        let [one] = found[..] else { panic!("{found:?}") };
+        assert_eq!(one.dialled, Connection { peer: "192.0.2.9".parse().unwrap(), peer_port: 50000, port: 993 });
+        assert_eq!((one.to, one.answers), ("10.0.0.1".parse().unwrap(), ("172.17.0.2".parse().unwrap(), 10993)));
         assert_eq!(tracked("tcp 6 ESTABLISHED src=rubbish\n").count(), 0);
+    }
+
+    #[test]
+    fn what_others_have_open_to_others_is_not_meant() {
+        let line = |to: &str, from: &str, port: u16| {
+            format!(
+                "ipv4 2 tcp 6 99 ESTABLISHED src=192.0.2.9 dst={to} sport=50000 dport=993 src={from} dst=192.0.2.9 \
+                 sport={port} dport=50000 [ASSURED] mark=0 use=1\n"
+            )
+        };
+        let own = |port| BTreeSet::from([Connection { peer: "192.0.2.9".parse().unwrap(), peer_port: 50000, port }]);
+        let none = Through::default();
+        let translated = Through { translated: true, ..Through::default() };
+        let routed = Through { translated: true, routed: "198.51.100.0/24".parse().unwrap() };
+        let meant = |line: &str, own: &BTreeSet<Connection>, through| tracked(line).all(|t| t.is_meant(own, through));
+        let (here, redirected) = (line("10.0.0.1", "10.0.0.1", 993), line("10.0.0.1", "10.0.0.1", 2993));
+        assert!(meant(&here, &own(993), &none) && meant(&redirected, &own(2993), &none));
+        // Somebody behind this host, or the host itself, reads mail elsewhere.
+        let elsewhere = line("198.51.100.1", "198.51.100.1", 993);
+        assert!(!meant(&elsewhere, &BTreeSet::new(), &none) && !meant(&elsewhere, &BTreeSet::new(), &translated));
+        assert!(meant(&elsewhere, &BTreeSet::new(), &routed));
+        let container = line("10.0.0.1", "172.17.0.2", 993);
+        assert!(!meant(&container, &BTreeSet::new(), &none) && meant(&container, &BTreeSet::new(), &translated));
     }
 }

@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use connections::{CannotEnd, Connection, can_end, connections, end};
+pub use connections::{CannotEnd, Connection, Through, can_end, connections, end};
 pub use error::{HostError, Refused};
 pub use process::Lock;
 pub use real::Real;

@@ -103,7 +103,7 @@ fn number(line: &str) -> Option<String> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::super::{Ran, Recorded, can_end, connections, end};
+    use super::super::{Ran, Recorded, Through, can_end, connections, end};
     use super::*;
 
     /// In the form of the manual and of pfctl's source (`pf_print_state.c`); no BSD printed it for this test.
@@ -140,7 +140,7 @@ all tcp 192.0.2.1:22 <- 198.51.100.7:50006       ESTABLISHED:ESTABLISHED
 
     #[test]
     fn only_who_came_in_is_listed() {
-        let found = connections(&bsd("openbsd"), &[993, 995]).unwrap();
+        let found = connections(&bsd("openbsd"), &[993, 995], &Through::default()).unwrap();
         let found: Vec<_> = found.iter().map(|c| (c.peer.to_string(), c.peer_port, c.port)).collect();
         let all = [("198.51.100.7", 50000), ("198.51.100.7", 50002), ("2001:db8:2::7", 50001)];
         assert_eq!(found, all.map(|(ip, port)| (ip.to_owned(), port, 993)));
@@ -149,8 +149,11 @@ all tcp 192.0.2.1:22 <- 198.51.100.7:50006       ESTABLISHED:ESTABLISHED
     #[test]
     fn a_state_is_ended_by_its_number_and_no_other_is() {
         let host = bsd("freebsd");
-        let wanted: BTreeSet<_> =
-            connections(&host, &[993]).unwrap().into_iter().filter(|c| c.peer_port != 50002).collect();
+        let wanted: BTreeSet<_> = connections(&host, &[993], &Through::default())
+            .unwrap()
+            .into_iter()
+            .filter(|c| c.peer_port != 50002)
+            .collect();
         assert!(can_end(&host).is_ok());
         assert_eq!(end(&host, &wanted), 2);
         let runs: Vec<String> = host.runs.borrow().iter().map(ToString::to_string).collect();
@@ -161,7 +164,11 @@ all tcp 192.0.2.1:22 <- 198.51.100.7:50006       ESTABLISHED:ESTABLISHED
     #[test]
     fn macos_has_no_way_to_end_one_state() {
         assert!(can_end(&bsd("macos")).is_err());
-        assert_eq!(connections(&bsd("macos"), &[993]).unwrap().len(), 3, "it lists them all the same");
+        assert_eq!(
+            connections(&bsd("macos"), &[993], &Through::default()).unwrap().len(),
+            3,
+            "it lists them all the same"
+        );
     }
 
     #[test]
@@ -171,7 +178,7 @@ all tcp 192.0.2.1:22 <- 198.51.100.7:50006       ESTABLISHED:ESTABLISHED
         let none = Ran { code: Some(1), stderr: b"pfctl: /dev/pf: Permission denied".to_vec(), ..Ran::default() };
         let programs = BTreeMap::from([("pfctl -ss -vv".to_owned(), none)]);
         let host = Recorded { system: "openbsd", programs, ..Recorded::default() };
-        let error = connections(&host, &[993]).unwrap_err();
+        let error = connections(&host, &[993], &Through::default()).unwrap_err();
         assert_eq!(error.kind(), Some(std::io::ErrorKind::PermissionDenied));
     }
 }

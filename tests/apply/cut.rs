@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::lab::{HOST4, HOST6, Lab, inside, require};
+use crate::lab::{CONTAINER4, CONTAINER6, HOST4, HOST6, Lab, inside, require};
 use crate::machine::{Backend, Machine};
 
 /// A network that stays trusted, one that is no longer, and one that is named in neither profile's place: by family.
@@ -41,15 +41,19 @@ struct Client {
 
 impl Client {
     fn connect(lab: &Lab, from: &str, port: u16) -> Self {
-        let from: IpAddr = from.parse().expect("an address");
-        let to: IpAddr = if from.is_ipv4() { HOST4 } else { HOST6 }.parse().expect("an address");
+        let to = if from.contains('.') { HOST4 } else { HOST6 };
+        Self::connect_to(lab, from, to, port)
+    }
+
+    fn connect_to(lab: &Lab, from: &str, to: &str, port: u16) -> Self {
+        let [from, to] = [from, to].map(|a| a.parse::<IpAddr>().expect("an address"));
         let stream = lab.clients.enter(|| {
             let socket = Socket::new(Domain::for_address(SocketAddr::new(to, port)), Type::STREAM, None)?;
             socket.bind(&SocketAddr::new(from, 0).into())?;
             socket.connect_timeout(&SocketAddr::new(to, port).into(), Duration::from_secs(10))?;
             Ok::<TcpStream, std::io::Error>(socket.into())
         });
-        let mut client = Self { stream: stream.expect("it gets in"), name: format!("{from} to port {port}") };
+        let mut client = Self { stream: stream.expect("it gets in"), name: format!("{from} to {to}, port {port}") };
         assert!(client.is_served(Duration::from_secs(10)), "{}", client.name);
         client
     }
@@ -161,6 +165,41 @@ fn what_waits_cuts_at_its_confirmation() {
         let kept = machine.harden993(&["confirm"]);
         assert_eq!(kept.code, Some(0), "{kept:?}");
         assert!(kept.out.contains("ended 2 of 2 open connections"), "{kept:?}");
+        clients.cut();
+    });
+}
+
+/// Who reads mail of somebody else through this host is not cut, whatever he loses here; who comes to a container by a port
+/// of this host is, where the profile guards that.
+#[test]
+fn what_is_forwarded_is_cut_where_it_is_guarded() {
+    inside("cut::what_is_forwarded_is_cut_where_it_is_guarded", || {
+        let (lab, machine, before, after) = scene(Backend::Nftables);
+        lab.container.enter(|| serve(993));
+        machine.apply(&before);
+        let mut clients = Clients::connect(&lab);
+        clients.stay.push(Client::connect_to(&lab, LOSES[0], CONTAINER4, 993));
+        clients.stay.push(Client::connect_to(&lab, LOSES[1], CONTAINER6, 993));
+        let done = machine.harden993(&["apply", "--yes", "--cut", "--max-cut", "2", "--profile", &after]);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        assert!(done.out.contains("ended 2 of 2 open connections"), "{done:?}");
+        clients.cut();
+
+        lab.nft(&format!(
+            "table ip pub {{\n chain pre {{\n type nat hook prerouting priority dstnat;\n tcp dport 995 dnat to \
+             {CONTAINER4}:993\n }}\n}}\n"
+        ));
+        let ports = "ports = [995]\nforwarded = true";
+        let before = machine.profile("both", &["198.51.100.0/24", "203.0.113.0/24"], ports);
+        let after = machine.profile("one", &["198.51.100.0/24"], ports);
+        machine.apply(&before);
+        let stay = Client::connect(&lab, STAYS[0], 995);
+        let mut clients = Clients { stay: vec![stay], lose: vec![Client::connect(&lab, LOSES[0], 995)] };
+        let done = machine.harden993(&["apply", "--yes", "--cut", "--confirm", "600", "--profile", &after]);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        clients.all_open();
+        let kept = machine.harden993(&["confirm"]);
+        assert!(kept.out.contains("ended 1 of 1 open connections"), "{kept:?}");
         clients.cut();
     });
 }

@@ -226,9 +226,9 @@ pub(super) fn keep(
     entry.confirmed = true;
     state.set_entry(entry)?;
     state.set_confirmed(&entry.confirms)?;
-    state.set_pending(None)?;
-    // It is done. Without these two the timer lists once more, and the journal is longer for a while.
-    let _ = remember(host, state, generation).and_then(|()| state.prune());
+    // It is done, and must not be undone any more. What cannot be written now the next command makes up for (`settle`
+    // tells it), the timer lists once more, and the journal is longer for a while.
+    let _ = state.set_pending(None).and_then(|()| remember(host, state, generation)).and_then(|()| state.prune());
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Listings of nft, as text or JSON, as rulesets of the model. Nothing that is not known is an error, and nothing of it is
 //! guessed.
 
+mod action;
+mod base;
 mod difference;
 mod document;
 mod elements;

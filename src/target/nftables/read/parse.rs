@@ -6,7 +6,7 @@ use super::document::{Document, Element, Elements, Rule, Set, TableFamily};
 use super::elements;
 use super::lexer::{Lexer, Token};
 use super::rate;
-use super::statement;
+use super::{base, statement};
 
 /// The most parts of one rule; more are one unknown statement. Bounds what one line can cost.
 const MOST_TOKENS: usize = 2_000_000;
@@ -204,7 +204,7 @@ impl<'a> Parser<'a> {
             match tokens.first() {
                 None | Some(Token::Word("comment")) => {}
                 Some(Token::Word("type")) => {
-                    let base = statement::base(&tokens);
+                    let base = base::base(&tokens);
                     self.document.tables[table].chain(name).base = Some(base);
                 }
                 Some(Token::Word("policy")) => {

@@ -7,12 +7,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::host::{Host, Ran, Run};
-use crate::target;
 
 use super::ChangeError;
 use super::apply::undo;
 use super::plan::fingerprint;
-use super::settle::was_kept;
+use super::settle::{target_of, was_kept};
 use super::state::State;
 
 /// How often the guardian looks whether it is still needed.
@@ -115,8 +114,7 @@ pub fn watch(host: &dyn Host, state: &State<'_>, id: &str, seconds: u32) -> Resu
     if was_kept(state, &entry)? {
         return Ok(Watch::NotNeeded);
     }
-    let target = target::by_name(&entry.target)
-        .ok_or_else(|| ChangeError::NothingThere(format!("there is no target `{}`", entry.target.escape_debug())))?;
+    let target = target_of(&entry)?;
     match undo(&held, target, &mut entry, "nobody confirmed in time") {
         ChangeError::PutBack { .. } | ChangeError::NotLoaded { .. } => Ok(Watch::PutBack),
         broken => Err(broken),

@@ -116,14 +116,10 @@ impl Verb for Apply {
             check(cx.host, &loading).map_err(failure)?;
             return Ok(change);
         }
-        if !self.yes && cx.host.is_terminal(Stream::In) && cx.host.is_terminal(Stream::Err) {
-            cx.show(change.plan());
-            change = change.shown();
-            cx.ask("Load this? [y/N]");
-            let answer = cx.host.answer(None)?.unwrap_or_default();
-            if !matches!(answer.trim(), "y" | "Y" | "yes") {
-                return Ok(change.refused());
-            }
+        let (planned, agreed) = change.asked(cx, self.yes, "Load this? [y/N]")?;
+        change = planned;
+        if !agreed {
+            return Ok(change);
         }
         let order = self.order(cx, &rules, &scope, digest, files);
         let loaded_at = std::time::Instant::now();

@@ -10,7 +10,7 @@ use crate::change::{
     Applied, ChangeError, Closure, Confirmed, Effect, Entry, Finding, Held, Plan, Settled, Stage, State, Undone,
     left_behind, settle,
 };
-use crate::host::{Connection, Through, connections};
+use crate::host::{Connection, Stream, Through, connections};
 use crate::net::AddrSet;
 use crate::policy::{Forwarded, Policy};
 use crate::profile::Loaded;
@@ -138,11 +138,20 @@ impl Change {
         self
     }
 
-    /// The same change, which somebody who was asked did not want.
-    #[must_use]
-    pub(super) fn refused(mut self) -> Self {
-        self.stopped = vec!["the answer was not yes".to_owned()];
-        self
+    /// Shows the plan and asks, where somebody is there who can answer: the same change, and whether it may be made.
+    pub(super) fn asked(mut self, cx: &Context<'_>, yes: bool, question: &str) -> Result<(Self, bool), Failure> {
+        if yes || !cx.host.is_terminal(Stream::In) || !cx.host.is_terminal(Stream::Err) {
+            return Ok((self, true));
+        }
+        cx.show(self.plan());
+        self = self.shown();
+        cx.ask(question);
+        let answer = cx.host.answer(None)?.unwrap_or_default();
+        let agreed = matches!(answer.trim(), "y" | "Y" | "yes");
+        if !agreed {
+            self.stopped = vec!["the answer was not yes".to_owned()];
+        }
+        Ok((self, agreed))
     }
 
     /// The same change, made.

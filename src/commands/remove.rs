@@ -3,7 +3,6 @@
 use clap::Args;
 
 use crate::change::{Confirmed, Goal, Live, Order, Plan, Scope, State, check, execute, holders, of_host};
-use crate::host::Stream;
 use crate::policy::TargetSettings;
 use crate::target::{self, Wanted};
 
@@ -81,14 +80,10 @@ impl Verb for Remove {
         if self.dry_run {
             return Ok(change);
         }
-        if !self.yes && cx.host.is_terminal(Stream::In) && cx.host.is_terminal(Stream::Err) {
-            cx.show(change.plan());
-            change = change.shown();
-            cx.ask("Take this away? [y/N]");
-            let answer = cx.host.answer(None)?.unwrap_or_default();
-            if !matches!(answer.trim(), "y" | "Y" | "yes") {
-                return Ok(change.refused());
-            }
+        let (planned, agreed) = change.asked(cx, self.yes, "Take this away? [y/N]")?;
+        change = planned;
+        if !agreed {
+            return Ok(change);
         }
         // One firewall after the other.
         loop {
